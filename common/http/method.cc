@@ -1,0 +1,32 @@
+#include "common/http/method.h"
+
+namespace gw {
+namespace {
+constexpr std::string_view kNames[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER"};
+}
+
+Method parse_method(std::string_view text) {
+  if (text == "GET") return Method::kGet;
+  for (unsigned i = 1; i < 9; ++i) {
+    if (text == kNames[i]) return static_cast<Method>(i);
+  }
+  return Method::kOther;
+}
+
+std::string_view method_name(Method method) { return kNames[static_cast<unsigned>(method)]; }
+
+bool is_idempotent(Method method) {
+  switch (method) {
+    case Method::kGet:
+    case Method::kHead:
+    case Method::kPut:
+    case Method::kDelete:
+    case Method::kOptions:
+    case Method::kTrace:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace gw
