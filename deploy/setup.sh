@@ -12,7 +12,7 @@ build_packages=(
   ca-certificates curl python3 dpkg-dev
   # RPC between the programs.
   libgrpc++-dev libprotobuf-dev libabsl-dev protobuf-compiler protobuf-compiler-grpc
-  # Event loop, HTTP/1 parser (its C sources; Node.js itself is not installed), DNS, regexes.
+  # Event loop, HTTP/1 parser (its C sources; Debian's package brings Node.js along), DNS, regexes.
   libuv1-dev node-llhttp libc-ares-dev libre2-dev
   # Files, flags, JSON, store, log.
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libspdlog-dev libfmt-dev
