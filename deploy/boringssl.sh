@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds BoringSSL from Debian's source package into a prefix, as the static archives that Northgate links.
+# Builds BoringSSL from Debian's source package into a prefix: the static archives to link.
 #
-# Debian's binary package does not do: it is built with OPENSSL_SMALL (P-256 signatures an eighth as
-# fast), it is shared, and in a process with gRPC it captures OpenSSL's symbols. So: the same source,
-# static, symbols hidden, position independent, with assembly and without OPENSSL_SMALL.
+# Debian's binary package does not do. It is built with OPENSSL_SMALL (P-256 signatures at an eighth
+# of the speed) and shared, and in a process with gRPC it captures OpenSSL's symbols. So: the same
+# source, static, symbols hidden, position independent, with assembly, without OPENSSL_SMALL.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 

@@ -51,7 +51,8 @@ done
 (($#)) || die "no command given (--help shows examples)"
 ((EUID == 0)) || die "must run as root: it makes a root file system and mounts"
 for tool in debootstrap unshare chroot git; do
-  command -v "$tool" >/dev/null || die "$tool is missing: apt-get install debootstrap util-linux git"
+  command -v "$tool" >/dev/null ||
+    die "$tool is missing: apt-get install debootstrap util-linux git"
 done
 git -C "$repo" rev-parse -q --verify HEAD >/dev/null || die "$repo has no commit to clone"
 

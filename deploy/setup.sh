@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what building, testing and running Northgate needs on Debian 12: packages, then BoringSSL.
+# Installs what building, testing and running Northgate needs on Debian 12: packages and BoringSSL.
 # A second run finds everything in place and takes about a second.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -28,7 +28,7 @@ bench_packages=(
   # Peers to compare with, load generators, the byte relay's compiler, certificates, HTTP/2 by hand.
   nginx-light libnginx-mod-http-lua haproxy wrk nghttp2-client gcc openssl python3-hpack
 )
-bench_services=(nginx haproxy)
+bench_services=(nginx haproxy)  # a name of a service begins the name of its package
 
 usage() {
   cat <<TEXT
@@ -61,7 +61,11 @@ while (($#)); do
     --sanitizers) packages+=("${sanitizer_packages[@]}") ;;
     --bench) packages+=("${bench_packages[@]}") ;;
     --all) packages+=("${sanitizer_packages[@]}" "${bench_packages[@]}") ;;
-    --boringssl-prefix) [[ -n ${2:-} ]] || die "--boringssl-prefix needs a folder"; prefix=$2; shift ;;
+    --boringssl-prefix)
+      [[ -n ${2:-} ]] || die "--boringssl-prefix needs a folder"
+      prefix=$2
+      shift
+      ;;
     --boringssl-prefix=?*) prefix=${1#*=} ;;
     --no-boringssl) want_boringssl=no ;;
     -h | --help) usage; exit 0 ;;
@@ -122,9 +126,20 @@ forbid_services() {
   as_root chmod 755 "$policy"
 }
 
+# A service that this run brought must not come up at the next boot either.
+new_services=()
+disable_new_services() {
+  local service
+  for service in "${new_services[@]}"; do
+    [[ ! -e /etc/init.d/$service ]] || as_root update-rc.d "$service" disable
+  done
+  new_services=()
+}
+
 cleanup() {
   trap '' INT TERM HUP
   rm -f "$log"
+  disable_new_services || echo "setup.sh: could not disable ${new_services[*]}" >&2
   [[ $policy_is_ours == no ]] || restore_policy ||
     echo "setup.sh: could not put $policy back: see $policy_aside" >&2
 }
@@ -134,7 +149,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 installed() {  # the names among the arguments whose package is installed
-  dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true
+  dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+    sed -n 's/^installed //p' || true
 }
 
 missing_packages() {
@@ -147,14 +163,8 @@ apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
-# A service that this run brought must not come up at the next boot either.
-disable_services() {
-  local service
-  for service in "$@"; do as_root update-rc.d "$service" disable; done
-}
-
 install_packages() {
-  local missing new_services=() service
+  local missing service
   mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} == 0)); then
     echo "==> packages: all ${#packages[@]} are installed"
@@ -164,16 +174,17 @@ install_packages() {
     die "not root and no sudo; as root, run: apt-get install --no-install-recommends ${missing[*]}"
   fi
   for service in "${bench_services[@]}"; do
-    if [[ ! -e /etc/init.d/$service ]]; then new_services+=("$service"); fi
+    if [[ " ${missing[*]} " == *" $service"* && ! -e /etc/init.d/$service ]]; then
+      new_services+=("$service")
+    fi
   done
   forbid_services
   step "reading package lists" apt update
   step "installing ${#missing[@]} packages (${missing[*]})" \
     apt install --no-install-recommends "${missing[@]}"
-  for service in "${new_services[@]}"; do
-    [[ -e /etc/init.d/$service ]] || continue
-    step "keeping $service from starting at boot" disable_services "$service"
-  done
+  if ((${#new_services[@]})); then
+    step "keeping ${new_services[*]} from starting at boot" disable_new_services
+  fi
   restore_policy
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]} == 0)) || die "still not installed: ${missing[*]}"
