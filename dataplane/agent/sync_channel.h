@@ -1,0 +1,36 @@
+// The control channel as the agent sees it: plain values in and out. The gRPC one is grpc_sync_channel.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gw/v1/config_sync.pb.h"
+
+namespace gw {
+
+// Called from the channel's own threads, never from within a call to the channel; must only queue.
+class SyncEvents {
+ public:
+  virtual ~SyncEvents() = default;
+  virtual void on_message(v1::ToNode message) = 0;
+  // Once after each successful open(): the stream ended. kUnauthenticated: the token was refused.
+  virtual void on_closed(absl::Status status) = 0;
+};
+
+// One stream at a time. Called from the agent's thread.
+class SyncChannel {
+ public:
+  virtual ~SyncChannel() = default;
+  // Trades a join token for a node token. Blocks, at most 10 s.
+  virtual absl::StatusOr<std::string> join(const std::string& join_token, const std::string& node) = 0;
+  // Starts a stream; whether it reaches anyone is seen by what `events` is told. REQUIRES: none is open.
+  virtual void open(const std::string& node_token, SyncEvents& events) = 0;
+  // Queues a message; false when the stream is gone or takes no more (its end is reported by on_closed).
+  virtual bool send(const v1::FromNode& message) = 0;
+  // Ends the stream; returns when no event will come any more.
+  virtual void close() = 0;
+};
+
+}  // namespace gw
