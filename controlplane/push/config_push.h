@@ -55,7 +55,7 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
 
   void join(std::string token, std::string node, JoinDone done) override;
   void opened(std::shared_ptr<NodeLink> link, std::string token) override;
-  void received(std::shared_ptr<NodeLink> link, v1::FromNode message) override;
+  void received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) override;
   void closed(std::shared_ptr<NodeLink> link) override;
 
   // Leases and overtaking; posts to the push's thread and waits. For tests.

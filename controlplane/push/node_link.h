@@ -34,7 +34,9 @@ class NodeLinkHandler {
   using JoinDone = std::function<void(absl::StatusOr<std::string> node_token)>;
   virtual void join(std::string token, std::string node, JoinDone done) = 0;
   virtual void opened(std::shared_ptr<NodeLink> link, std::string token) = 0;
-  virtual void received(std::shared_ptr<NodeLink> link, v1::FromNode message) = 0;
+  // `done`: the message has been dealt with, the next may be read. So one message of each node waits at most.
+  using Done = std::function<void()>;
+  virtual void received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) = 0;
   // Once per opened link; nothing comes after it.
   virtual void closed(std::shared_ptr<NodeLink> link) = 0;
 };
