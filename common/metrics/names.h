@@ -1,0 +1,74 @@
+// Every metric by name: one list for nodes and control plane, for the documentation and for the test that keeps the
+// names to Prometheus' rules (prefix gw_, base units, _total on counters, labels with few values).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace gw {
+
+enum class MetricType : uint8_t { kCounter, kGauge, kHistogram };
+std::string_view metric_type_name(MetricType type);
+
+struct MetricInfo {
+  std::string_view name;
+  MetricType type;
+  std::string_view help;
+  // Label names, separated by commas.
+  std::string_view labels;
+};
+
+namespace metric {
+
+inline constexpr MetricType kC = MetricType::kCounter, kG = MetricType::kGauge, kH = MetricType::kHistogram;
+
+// Requests
+inline constexpr MetricInfo kHttpRequests{"gw_http_requests_total", kC, "Requests answered, by status code and the reason of answers that the gateway made itself.", "api,route,method,code,reason"};
+inline constexpr MetricInfo kHttpRequestDuration{"gw_http_request_duration_seconds", kH, "Time from a request's head to the end of its response.", "api,route"};
+inline constexpr MetricInfo kUpstreamDuration{"gw_upstream_duration_seconds", kH, "Time of one attempt at an upstream, from connecting to the response's end.", "upstream"};
+inline constexpr MetricInfo kOverhead{"gw_overhead_seconds", kH, "The gateway's own time per request, without waiting for client or upstream.", ""};
+inline constexpr MetricInfo kHttpRequestBytes{"gw_http_request_bytes_total", kC, "Bytes of request bodies.", "api,route"};
+inline constexpr MetricInfo kHttpResponseBytes{"gw_http_response_bytes_total", kC, "Bytes of response bodies.", "api,route"};
+inline constexpr MetricInfo kConnections{"gw_connections", kG, "Open client connections: active with a request, idle between requests.", "state"};
+inline constexpr MetricInfo kHttpActiveRequests{"gw_http_active_requests", kG, "Requests in flight.", ""};
+inline constexpr MetricInfo kBufferBytes{"gw_buffer_bytes", kG, "Bytes held in the workers' buffers.", ""};
+
+// Upstreams
+inline constexpr MetricInfo kUpstreamAttempts{"gw_upstream_attempts_total", kC, "Attempts at an upstream by how they ended.", "upstream,result"};
+inline constexpr MetricInfo kRetries{"gw_retries_total", kC, "Attempts that followed a failed one.", "upstream,reason"};
+inline constexpr MetricInfo kUpstreamTargets{"gw_upstream_targets", kG, "Targets of an upstream.", "upstream"};
+
+// Policies
+inline constexpr MetricInfo kPolicyDecisions{"gw_policy_decisions_total", kC, "Decisions of a policy: pass, refuse, observe (would have refused).", "policy,type,decision"};
+inline constexpr MetricInfo kPolicyFailOpen{"gw_policy_fail_open_total", kC, "Requests that passed because a policy could not decide and is onFailure open.", "policy"};
+inline constexpr MetricInfo kAuthFailures{"gw_auth_failures_total", kC, "Requests refused for want of a valid credential or right.", "api,reason"};
+inline constexpr MetricInfo kRateLimitRejected{"gw_ratelimit_rejected_total", kC, "Requests refused by a plan's rate or quota.", "api,plan"};
+
+// Configuration
+inline constexpr MetricInfo kConfigVersion{"gw_config_version", kG, "Version of the configuration in force.", ""};
+inline constexpr MetricInfo kDirectoryVersion{"gw_directory_version", kG, "Version of the directory of consumers, apps and keys in force.", ""};
+inline constexpr MetricInfo kConfigLastSuccess{"gw_config_last_success_timestamp_seconds", kG, "When a configuration was last put in force, in Unix time.", ""};
+inline constexpr MetricInfo kDirectoryLastSuccess{"gw_directory_last_success_timestamp_seconds", kG, "When the directory was last confirmed by the control plane, in Unix time.", ""};
+inline constexpr MetricInfo kConfigRejected{"gw_config_rejected_total", kC, "Versions that this node refused to build.", ""};
+inline constexpr MetricInfo kControlPlaneConnected{"gw_control_plane_connected", kG, "1 while the control channel stands.", ""};
+inline constexpr MetricInfo kSnapshotBytes{"gw_snapshot_bytes", kG, "Memory of the configuration in force.", ""};
+
+// Usage: money, must not be lost
+inline constexpr MetricInfo kUsageEvents{"gw_usage_events_total", kC, "Metered requests.", ""};
+inline constexpr MetricInfo kUsageUnacknowledged{"gw_usage_unacknowledged", kG, "Usage cells that the control plane has not confirmed.", ""};
+inline constexpr MetricInfo kUsageLost{"gw_usage_lost_total", kC, "Metered requests that could not be kept. Must be 0.", ""};
+inline constexpr MetricInfo kAccessLogDropped{"gw_access_log_dropped_total", kC, "Access log lines that could not be written.", ""};
+
+inline constexpr MetricInfo kBuildInfo{"gw_build_info", kG, "Always 1; the labels name the build.", "version,commit"};
+
+}  // namespace metric
+
+// All of the above.
+std::span<const MetricInfo> all_metrics();
+
+// Bounds of histograms, in seconds. OpenTelemetry's for requests, finer ones for the gateway's own time.
+std::span<const double> request_bounds_s();
+std::span<const double> overhead_bounds_s();
+
+}  // namespace gw
