@@ -2,26 +2,17 @@
 // immutable and shared; any thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "dataplane/snapshot/entry.h"
 #include "gw/v1/config_sync.pb.h"
 #include "gw/v1/snapshot.pb.h"
 
 namespace gw {
-
-using Digest = std::array<uint8_t, 32>;  // little-endian sum, see snapshot.proto
-using Lineage = std::array<uint8_t, 16>;
-
-struct EntryKey {
-  v1::EntryKind kind = v1::ENTRY_KIND_UNSPECIFIED;
-  uint64_t uid = 0;
-  friend auto operator<=>(const EntryKey&, const EntryKey&) = default;
-};
 
 // An entry as it was made: its bytes never change.
 struct EntryData {

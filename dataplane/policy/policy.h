@@ -22,8 +22,10 @@ namespace gw {
 
 struct AppRecord;           // snapshot/directory.h
 struct SubscriptionRecord;  // snapshot/directory.h
-struct PlanConfig;          // snapshot/snapshot.h
-class Route;                // snapshot/snapshot.h
+struct PlanConfig;          // snapshot/config.h
+class Route;                // snapshot/config.h
+struct GatewayConfig;       // snapshot/snapshot.h
+struct Tables;              // snapshot/tables.h
 class Policy;
 class RateTable;            // policy/rate_table.h
 
@@ -65,14 +67,22 @@ class Services {
 class ExplainSink {
  public:
   virtual ~ExplainSink() = default;
-  // verdict: ok, pass, refused, observe, skipped, unknown.
+  // verdict: ok, pass, refused, observe, skipped, unknown. By a policy about itself; where it says nothing the pipeline
+  // says `pass` or `refused` for it.
   virtual void note(const Policy& policy, std::string_view verdict, std::string_view detail, Reason reason) = 0;
+  // What is no policy: anonymous, subscription, plan. `object` is owner/name or empty.
+  virtual void step(std::string_view phase, std::string_view object, std::string_view verdict, std::string_view detail,
+                    Reason reason) = 0;
+  // The caller that is asked about, in place of a credential; null: none.
+  virtual const AppRecord* as_app() const = 0;
 };
 
 // Everything about one exchange that policies see. Owned by the exchange; lives until on_done.
 struct PolicyContext {
   RequestHead* request = nullptr;
-  const Route* route = nullptr;
+  const Tables* tables = nullptr;  // pinned by the exchange
+  const GatewayConfig* gateway = nullptr;
+  const Route* route = nullptr;    // null: none matched
   Arena* arena = nullptr;
   Services* services = nullptr;
   RateTable* rates = nullptr;
@@ -84,7 +94,9 @@ struct PolicyContext {
   int64_t wall_ns = 0;
   Identity identity;
   ExplainSink* explain = nullptr;  // set: evaluate, spend nothing
-  // Set by the pipeline while a policy runs, for its slot and its name in logs.
+  // The request is a CORS preflight (RouteResult::preflight).
+  bool preflight = false;
+  // Set by the pipeline while a policy runs: a pointer that stays with this policy and exchange, null at first.
   void** slot = nullptr;
 };
 
@@ -148,7 +160,8 @@ class Authenticator : public Policy {
     kFailed,  // present and wrong: 401, even where anonymous is allowed
     kPaused,
   };
-  // On kFailed `detail` says why, for the caller.
+  // On kFailed `detail` says why, for the caller. After kPaused and a resume with kNext it is called again and finds its
+  // answer in its slot; a resume with kRespond refuses with that response. Sets ctx.identity.app and key_id only.
   virtual Outcome authenticate(PolicyContext& ctx, std::string_view& detail) const = 0;
   // Value of WWW-Authenticate, or empty.
   virtual std::string_view challenge() const { return {}; }

@@ -1,0 +1,112 @@
+// Runs the policies of one exchange in their order: connection, cors, waf, then the authentication list, authorization, the
+// subscription check, the Plan's rate and quota and policies, then rate, validation, transform, cache. It pauses and goes on,
+// remembers which policies ran, and counts what they said.
+//
+// Owner: the exchange, of which it is a part. Worker's thread. A route without policies costs a few branches. Nothing is
+// allocated but in the exchange's arena.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "dataplane/policy/policy.h"
+#include "dataplane/snapshot/snapshot.h"
+#include "dataplane/snapshot/tables.h"
+
+namespace gw {
+
+enum class PolicyCount : uint8_t { kNext, kRespond, kObserved, kFailOpen };
+
+// Implemented over the worker's stats. `policy`: dense index.
+class PolicyCounters {
+ public:
+  virtual ~PolicyCounters() = default;
+  virtual void count(uint32_t policy, PolicyCount what) = 0;
+  // A Plan's rate or quota refused, or passed because it could not be checked (kFailOpen). `plan`: dense index.
+  virtual void count_plan(uint32_t plan, PolicyCount what) = 0;
+};
+
+class Pipeline {
+ public:
+  // Makes ready for a new exchange. `counters` may be null.
+  void reset(PolicyCounters* counters = nullptr);
+
+  // From the request's head on. ctx.route, tables and gateway are set. kNext: go on to the upstream (or to the route's own
+  // answer); kRespond: answer so; kPause: resume() will be called.
+  Decision run(PolicyContext& ctx);
+  // What the paused policy was waiting for has come: `d` is kNext or kRespond. REQUIRES: paused().
+  Decision resume(PolicyContext& ctx, Decision d);
+  bool paused() const { return paused_; }
+
+  // Upstream's answer (and the route's own: respond, redirect): policies that ran, in reverse.
+  bool wants_response(const PolicyContext& ctx) const { return ran_ > 0 && ctx.route && (ctx.route->has_response || plan_ran_ > 0); }
+  void on_response(PolicyContext& ctx, ResponseHead& response);
+  // An answer that the gateway makes by itself (refusals, errors), also without a route: the Gateway's `headers` policies
+  // and the cors policy in force.
+  void on_local_response(PolicyContext& ctx, ResponseHead& response);
+
+  // The exchange is over: on_done of what ran, once. Also when the client hung up in a pause. Further calls do nothing.
+  void done(PolicyContext& ctx);
+
+  // After kRespond: who refused, as owner/name: a policy or a plan; empty: neither (a missing subscription, an answer to a
+  // caller without credential).
+  std::string_view refused_by() const { return refused_by_; }
+  // The first policy that would have refused but only observes; null: none. For the log.
+  const Policy* observed() const { return observed_; }
+  Reason observed_reason() const { return observed_reason_; }
+
+  // For body_pipe.h: calls fn(policy, slot) for each policy that ran, in the order of the request.
+  template <class Fn>
+  void for_each_ran(PolicyContext& ctx, Fn&& fn) {
+    if (!slots_) return;
+    for (uint32_t i = 0; i < ran_; ++i) fn(*ctx.route->chain[i].policy, ctx.route->chain[i].observe, slots_ + i);
+    for (uint32_t i = 0; i < plan_ran_; ++i) {
+      const ChainEntry& e = ctx.identity.plan->policies[i];
+      if (!skipped(ctx, e)) fn(*e.policy, e.observe, plan_slots_ + i);
+    }
+  }
+
+ private:
+  enum class Stage : uint8_t { kBeforeAuth, kAuth, kAfterAuth, kPlan, kPlanPolicies, kRest, kEnd };
+
+  Decision go_on(PolicyContext& ctx);
+  // One chain up to `end`; kNext when through.
+  Decision run_chain(PolicyContext& ctx, const ChainEntry* chain, uint32_t end, uint32_t& ran, void** slots);
+  Decision settle(PolicyContext& ctx, const ChainEntry& entry, Decision d);
+  Decision authenticate(PolicyContext& ctx);
+  Decision auth_result(PolicyContext& ctx);
+  Decision admit(PolicyContext& ctx);
+  Decision check_plan(PolicyContext& ctx);
+  Decision check_rate(PolicyContext& ctx, const PlanConfig& plan);
+  Decision check_quota(PolicyContext& ctx, const PlanConfig& plan);
+  Decision refuse(PolicyContext& ctx, Reason reason, std::string_view detail, std::string_view by, const Policy* observer);
+  bool skipped(const PolicyContext& ctx, const ChainEntry& plan_entry) const;
+  void count(const Policy& policy, PolicyCount what) {
+    if (counters_) counters_->count(policy.info().index, what);
+  }
+  void make_slots(PolicyContext& ctx);
+
+  PolicyCounters* counters_ = nullptr;
+  void** slots_ = nullptr;       // chain, then auth
+  void** plan_slots_ = nullptr;
+  uint32_t ran_ = 0;             // of chain: on_request was called
+  uint32_t auth_ran_ = 0;        // of auth
+  uint32_t plan_ran_ = 0;        // of the plan's policies
+  Stage stage_ = Stage::kBeforeAuth;
+  bool paused_ = false;
+  bool done_ = false;
+  bool noted_ = false;
+  bool auth_failed_ = false;     // some authenticator found a wrong credential
+  const ChainEntry* passed_by_ = nullptr;   // the authenticator that admitted the caller
+  const ChainEntry* failed_by_ = nullptr;
+  std::string_view auth_detail_;
+  LocalResponse* auth_response_ = nullptr;
+  std::string_view refused_by_;
+  const Policy* observed_ = nullptr;
+  Reason observed_reason_ = Reason::kNone;
+};
+
+// `Gateway/edge, required`, `Api/attendee-api`, `Plan/pro`: the place of a policy in force for this exchange.
+std::string place_text(const PolicyContext& ctx, const ChainEntry& entry);
+
+}  // namespace gw

@@ -1,0 +1,102 @@
+// The routes of one Api as a tree over path segments, shared by pointer between snapshots while those routes do not change.
+//
+// A request walks the tree: literal child, else `{param}` child, else the prefix that ends here, and takes the first route
+// in that order that matches entirely. Each tree node is visited at most once. Regexes follow, and after them the prefix
+// that is the basePath itself (the Api's catch-all, or no regex could ever win beside it).
+// Immutable; any thread; no lock, and no allocation but for the arena copy of a path with escapes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/routing/route_match.h"
+
+namespace gw {
+
+class ApiRouter {
+ public:
+  struct Result {
+    static constexpr uint32_t kNone = UINT32_MAX;
+    uint32_t route = kNone;   // position in the list that the router was built from
+    uint16_t allow = 0;       // without a route: bits of methods that routes here would take
+    bool method_missed = false;  // without a route: another method would have matched (405)
+    std::vector<const RouteMatch*>* other_methods = nullptr;  // see match()
+  };
+
+  // `base_path` as written. Routes by position.
+  ApiRouter(std::string_view base_path, std::vector<std::shared_ptr<const RouteMatch>> routes);
+  ~ApiRouter();
+  ApiRouter(const ApiRouter&) = delete;
+
+  // `path`: decoded, below the base path. The text for Allow of a 405 is made by allow_text().
+  Result match(const RequestHead& request, const MatchMethod& method, std::string_view path, Arena& arena) const;
+  // "GET, HEAD, POST": every method with which the request would have matched; in the arena.
+  std::string_view allow_text(const RequestHead& request, std::string_view path, Arena& arena) const;
+
+  const std::vector<std::shared_ptr<const RouteMatch>>& routes() const { return routes_; }
+  const std::string& base() const { return base_; }  // normal form
+  size_t memory_bytes() const;  // of the tree, without the RouteMatches
+
+ private:
+  friend class TreeBuilder;
+  static constexpr uint32_t kNoNode = UINT32_MAX;
+
+  struct Ends {  // a run of ends_
+    uint32_t first = 0;
+    uint32_t count = 0;
+  };
+  struct Node {
+    uint32_t parent = kNoNode;
+    uint32_t text = 0;  // of its segment in text_
+    uint32_t size = 0;
+    uint32_t literals = 0;
+    uint32_t param = kNoNode;
+    Ends exact, prefix;
+  };
+  struct End {
+    uint32_t route = 0;
+    uint16_t methods = 0;
+    bool conditions = false;  // host, headers or query to look at
+    bool other_methods = false;
+  };
+  struct Slot {  // literal children of all nodes, one table
+    uint32_t tag = 0;
+    uint32_t node = kNoNode;
+  };
+  struct Walk;
+
+  uint32_t literal_child(uint32_t node, std::string_view segment) const;
+  bool walk(Walk& walk, uint32_t node, std::string_view rest) const;
+  bool try_ends(Walk& walk, Ends ends) const;
+  bool try_end(Walk& walk, const End& end) const;
+
+  std::string base_;
+  std::vector<std::shared_ptr<const RouteMatch>> routes_;
+  std::vector<Node> nodes_;
+  std::vector<Slot> slots_;
+  uint32_t slot_mask_ = 0;
+  std::vector<End> ends_;
+  std::string text_;
+  Ends regexes_;
+  Ends catch_all_;
+};
+
+// Findings about the routes of one Api; positions in its list.
+struct RoutePair {
+  uint32_t route = 0;
+  uint32_t other = 0;
+};
+struct RouteFindings {
+  // Two that only their names order (and some request could match both): `route` wins by name. A warning.
+  std::vector<RoutePair> overlaps;
+  // `route` can never win: `other` (one of those that do) takes whatever it matches. An error.
+  std::vector<RoutePair> unreachable;
+};
+// Linear in the routes but for those of equal paths. At most `max` of each kind.
+RouteFindings find_overlaps(std::string_view base_path, const std::vector<std::string>& hosts,
+                            const std::vector<std::shared_ptr<const RouteMatch>>& routes, size_t max = 100);
+
+}  // namespace gw

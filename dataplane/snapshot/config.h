@@ -1,0 +1,185 @@
+// The parts of a snapshot: plain, immutable values with every default filled in. All strings and pointers live as long as
+// the snapshot that the exchange pins. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/http/address.h"
+#include "common/http/headers.h"
+#include "common/http/reason.h"
+#include "dataplane/policy/policy.h"
+#include "dataplane/routing/route_match.h"
+#include "dataplane/snapshot/index_registry.h"
+#include "gw/v1/resources.pb.h"
+
+namespace gw {
+
+// Defaults of what nothing sets.
+inline constexpr int64_t kDefaultBodyBytes = 10 << 20;
+inline constexpr int64_t kDefaultHeaderBytes = 32 << 10;
+inline constexpr int32_t kDefaultHeaderFields = 100;
+inline constexpr int64_t kDefaultIdleTimeoutMs = 60'000;
+inline constexpr int64_t kDefaultHeadTimeoutMs = 10'000;
+inline constexpr int64_t kDefaultBodyIdleMs = 15'000;
+inline constexpr int64_t kDefaultConnectMs = 2'000;
+inline constexpr int64_t kDefaultFirstByteMs = 30'000;
+inline constexpr int64_t kDefaultUpstreamIdleMs = 15'000;
+
+inline constexpr uint32_t kNoIndex = UINT32_MAX;
+
+// What every object has.
+struct ObjectInfo {
+  uint64_t uid = 0;
+  uint32_t index = kNoIndex;  // dense, see IndexRegistry
+  std::string name;           // owner/name
+  std::shared_ptr<const IndexHold> hold;
+
+  std::string_view owner() const { return std::string_view(name).substr(0, name.find('/')); }
+  std::string_view short_name() const { return std::string_view(name).substr(name.find('/') + 1); }
+};
+
+struct UpstreamTarget {
+  std::string host;      // name or address, without brackets
+  uint16_t port = 80;
+  bool is_address = false;
+  IpAddress address;     // when is_address
+  std::string authority; // host:port, brackets around IPv6: for logs and Host
+  uint32_t weight = 1;   // 0: out of rotation
+  std::string zone;
+};
+
+struct UpstreamConfig : ObjectInfo {
+  std::vector<UpstreamTarget> targets;
+  int64_t connect_ms = kDefaultConnectMs;
+  int64_t first_byte_ms = kDefaultFirstByteMs;
+  int64_t idle_ms = kDefaultUpstreamIdleMs;
+};
+
+// Where in the configuration a policy was named.
+enum class Place : uint8_t { kGateway, kApi, kRoute, kPlan };
+
+struct ChainEntry {
+  const Policy* policy = nullptr;
+  Place place = Place::kRoute;
+  bool required = false;
+  bool observe = false;
+};
+
+struct PlanConfig : ObjectInfo {
+  bool has_rate = false;
+  int64_t rate_requests = 0;
+  int64_t rate_per_ns = 0;
+  int64_t rate_burst = 0;
+  bool has_quota = false;
+  int64_t quota_requests = 0;
+  v1::Quota::Per quota_per = v1::Quota::PER_UNSPECIFIED;
+  bool fail_open = false;
+  std::vector<ChainEntry> policies;  // in phase order; no authenticators, no cors
+};
+
+struct ApiConfig : ObjectInfo {
+  std::vector<std::string> hosts;
+  std::string base_path;  // as written
+  std::vector<uint64_t> products;  // sorted; not empty: an identified App needs a subscription to one of them
+};
+
+// `to: {upstream}`
+struct UpstreamRef {
+  uint32_t upstream = kNoIndex;  // dense: Snapshot::upstream()
+};
+// `to: {split}`
+struct SplitTo {
+  struct Arm {
+    uint32_t upstream = kNoIndex;
+    uint32_t weight = 0;
+    uint64_t seed = 0;  // of this arm in the stable pick; from the upstream's uid
+  };
+  std::vector<Arm> arms;
+  uint64_t total_weight = 0;
+  v1::StickyBy sticky_by = v1::STICKY_BY_UNSPECIFIED;
+};
+// `to: {redirect}`; the Location is made by redirect_location().
+struct RedirectTo {
+  int status = 302;
+  std::string scheme, host, path;  // empty: the request's
+  bool keep_query = true;
+};
+// `to: {respond}`
+struct RespondWith {
+  int status = 200;
+  std::string body;
+  std::string content_type;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+using RouteTo = std::variant<UpstreamRef, SplitTo, RedirectTo, RespondWith>;
+
+struct RewriteRule {
+  std::string strip_prefix;  // decoded, normal form ("" none)
+  std::string add_prefix;    // without a slash at its end
+  std::string host;          // sent upstream; empty: the client's
+  bool any() const { return !strip_prefix.empty() || !add_prefix.empty() || !host.empty(); }
+};
+
+// What a Route says by itself: shared by all gateways that serve it.
+struct RouteConfig : ObjectInfo {
+  std::shared_ptr<const RouteMatch> match;
+  RouteTo to;
+  RewriteRule rewrite;
+  bool metered = true;
+};
+
+// A Route on one Gateway: limits, timeouts and policies of all levels resolved. Built anew only when the Route, its Api, its
+// Gateway or one of its policies changed; upstreams are referred to by index, so that their changes build no routes.
+class Route {
+ public:
+  uint64_t uid() const { return config->uid; }
+  uint32_t index() const { return config->index; }
+  const std::string& name() const { return config->name; }
+  const RouteTo& to() const { return config->to; }
+  const RewriteRule& rewrite() const { return config->rewrite; }
+  bool metered() const { return config->metered; }
+
+  std::shared_ptr<const RouteConfig> config;
+  std::shared_ptr<const ApiConfig> api;
+
+  int64_t body_bytes = kDefaultBodyBytes;
+  int64_t request_ms = 0;  // 0: no limit
+  int64_t body_idle_ms = kDefaultBodyIdleMs;
+
+  // Without authenticators, in phase order, outer first within a phase. [0, auth_at) runs before authentication,
+  // [rate_at, end) after the Plan.
+  std::vector<ChainEntry> chain;
+  uint16_t auth_at = 0;
+  uint16_t rate_at = 0;
+  std::vector<ChainEntry> auth;  // one must pass
+  bool allow_anonymous = false;
+
+  // What the exchange and the pipeline may skip. (A Plan's policies come on top.)
+  bool has_response = false;       // some on_response
+  bool has_done = false;           // some on_done
+  bool has_local_response = false;
+  bool request_body = false;       // some policy looks at the request's body
+  bool response_body = false;
+};
+
+struct ListenerConfig {
+  std::string name;
+  std::string address_text;
+  IpAddress address;
+  int port = 0;  // 0: the kernel chooses
+  v1::Listener::Protocol protocol = v1::Listener::PROTOCOL_HTTP;
+};
+
+struct AccessLogConfig {
+  enum class To : uint8_t { kStdout, kNone, kFile };
+  To to = To::kStdout;
+  std::string file;
+};
+
+}  // namespace gw

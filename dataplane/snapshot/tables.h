@@ -1,0 +1,17 @@
+// All that requests are decided by, swapped by a worker as one. An exchange keeps the Tables that it started with.
+#pragma once
+
+#include <memory>
+
+#include "dataplane/snapshot/directory.h"
+#include "dataplane/snapshot/snapshot.h"
+
+namespace gw {
+
+struct Tables {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::shared_ptr<const Directory> directory;  // never null: Directory() is empty
+  std::shared_ptr<const QuotaView> quota;      // never null
+};
+
+}  // namespace gw
