@@ -65,8 +65,10 @@ else
 fi
 log=$root.log
 
+child=''
 cleanup() {
   trap '' INT TERM HUP
+  if [[ -n $child ]] && kill -KILL "$child" 2>/dev/null; then wait "$child" 2>/dev/null || true; fi
   rm -f "$log"
   if [[ $keep == yes ]]; then
     echo "==> kept: $root"
@@ -149,8 +151,12 @@ run_command() {
   for name in JOBS http_proxy https_proxy no_proxy; do
     if [[ -n ${!name:-} ]]; then environment+=("$name=${!name}"); fi
   done
-  env -i "${environment[@]}" unshare --mount --propagation private --pid --fork --kill-child \
-    sh -c "$inside" sh "$root" "$source_dir" "$@"
+  # In the background, for a shell takes a signal only between commands; and never outliving it.
+  env -i "${environment[@]}" setpriv --pdeathsig KILL \
+    unshare --mount --propagation private --pid --fork --kill-child \
+    sh -c "$inside" sh "$root" "$source_dir" "$@" <&0 &
+  child=$!
+  wait "$child"
 }
 
 make_root
@@ -159,5 +165,6 @@ echo "==> running in the bare root: $*"
 start=$SECONDS
 code=0
 run_command "$@" || code=$?
+child=''
 echo "==> exit code $code after $((SECONDS - start)) s"
 exit "$code"
