@@ -1,14 +1,13 @@
 // The text of /metrics: the workers' numbers merged and labelled.
 //
-// Labels are remembered by dense index for as long as the node runs, so that the counters of an object that was removed do
-// not vanish (nor go back) while it is remembered. Owner: the node. One thread at a time.
+// Names are remembered by uid for as long as anything is counted for it, so that the counters of an object that was removed
+// neither vanish nor go back while its place is not given to another. Owner: the node. One thread at a time.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <memory>
+#include <map>
 #include <string>
-#include <vector>
 
 #include "dataplane/telemetry/worker_calls.h"
 #include "dataplane/telemetry/worker_stats.h"
@@ -18,52 +17,54 @@ namespace gw {
 
 class Snapshot;
 
-// What stands in the labels of one dense index.
-struct RouteLabels {
-  uint64_t api_uid = 0, route_uid = 0;
-  std::string api, route;  // owner/name
-};
-struct PolicyLabels {
-  std::string policy, type;
-};
-
 // Values of the node itself, beside what the workers count.
 struct NodeMetrics {
-  std::string build, commit;
+  std::string version, commit;  // of the build
   uint64_t config_version = 0;
+  uint64_t directory_version = 0;
   int64_t config_success_wall_ns = 0;
   int64_t directory_success_wall_ns = 0;
   uint64_t config_rejected = 0;
   bool control_plane_connected = false;
   uint64_t usage_events = 0, usage_unacknowledged = 0, usage_lost = 0;
   uint64_t access_log_dropped = 0;
-  int64_t snapshot_bytes = 0;
+  uint64_t snapshot_bytes = 0;
 };
 
 class MetricsPage {
  public:
+  // Most routes, upstreams or policies with labels of their own; the rest is summed under the label "_OTHER".
+  static constexpr size_t kMaxObjects = 20'000;
+
   // Remembers the names of a snapshot that is put into force.
   void learn(const Snapshot& snapshot);
-  void learn_route(uint32_t index, RouteLabels labels);
-  void learn_upstream(uint32_t index, uint64_t uid, std::string name);
-  void learn_policy(uint32_t index, PolicyLabels labels);
+  void learn_route(uint64_t uid, uint64_t api_uid, std::string route, std::string api);
+  void learn_upstream(uint64_t uid, std::string upstream);
+  void learn_policy(uint64_t uid, std::string policy, std::string type);
 
-  // Prometheus text format 0.0.4.
+  // Prometheus text format 0.0.4 (kPrometheusContentType).
   std::string render(const StatsSnapshot& stats, const NodeMetrics& node) const;
-  // Routes and upstreams with anything counted, for MetricsReport; percentiles over what was counted since the last call.
+  // Routes and upstreams with anything counted; percentiles of what was counted since the last call.
   void report(const StatsSnapshot& stats, v1::MetricsReport& out);
 
  private:
-  struct Seen;  // what the last report had
+  struct RouteLabels {
+    uint64_t api_uid = 0;
+    std::string route, api;
+  };
+  struct PolicyLabels {
+    std::string policy, type;
+  };
+  const RouteLabels& route_labels(uint64_t uid) const;
 
-  std::vector<RouteLabels> routes_;
-  std::vector<std::pair<uint64_t, std::string>> upstreams_;
-  std::vector<PolicyLabels> policies_;
-  std::vector<Histogram> last_durations_;
+  std::map<uint64_t, RouteLabels> routes_;
+  std::map<uint64_t, std::string> upstreams_;
+  std::map<uint64_t, PolicyLabels> policies_;
+  std::map<uint64_t, Histogram> reported_;  // durations as of the last report
 };
 
-// Asks every worker for its numbers and calls `done` with their sum, on the thread of the worker that answered last (or
-// inline, when none is left to answer): hand over from there.
+// Asks every worker for its numbers and calls `done` with their sum once, on the thread of the worker that answered last
+// (inline, when none is left to answer): hand over from there.
 void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done);
 
 }  // namespace gw

@@ -1,24 +1,30 @@
 // What one worker counts. Plain numbers, no atomics, no locks: only the worker's thread touches them; the scrape asks each
 // worker through its mailbox for a copy (snapshot_into) and merges the copies elsewhere (metrics_page.h).
 //
-// Routes, upstreams and policies are dense indexes that the node gives out once per uid, so that counters survive swaps.
+// Routes, upstreams and policies are counted at their dense index, and the place remembers its object's uid: counters
+// survive swaps, and an index that is given out anew starts from zero.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "common/metrics/histogram.h"
+#include "dataplane/policy/policy.h"
+#include "dataplane/snapshot/config.h"
 #include "dataplane/telemetry/request_record.h"
 
 namespace gw {
 
 enum class AttemptResult : uint8_t { kOk, kConnect, kTimeout, kReset, kInvalid, kCancelled, kCount };
 enum class PolicyVerdict : uint8_t { kNext, kRespond, kObserved, kFailOpen, kCount };
+std::string_view result_name(AttemptResult result);    // ok, connect, …
+std::string_view verdict_name(PolicyVerdict verdict);  // pass, refuse, observe, fail_open
 
-// Events without labels of their own. One line in kCounterNames (worker_stats.cc) each.
+// Events without labels of their own, limits that were hit among them. One line in worker_stats.cc each.
 enum class Counter : uint8_t {
   kConnectionsAccepted,
   kConnectionsRefused,  // the limit of live connections was hit
@@ -33,6 +39,11 @@ enum class Counter : uint8_t {
   kClientClosed,
   kCount,
 };
+// `gw_..._total` name and help of a counter.
+struct CounterName {
+  std::string_view name, help;
+};
+const CounterName& counter_name(Counter counter);
 
 // Values of the moment, written by the worker as it pleases.
 struct WorkerGauges {
@@ -50,68 +61,75 @@ struct RequestCount {
 };
 
 struct RouteStats {
-  // Combinations seen, most frequent first; at most kMaxCombinations, the rest under (kOther, kNone, 0).
+  // Combinations counted by themselves; what comes after goes under (kOther, kNone, 0).
   static constexpr size_t kMaxCombinations = 48;
+
+  uint64_t uid = 0;
   std::vector<RequestCount> requests;
   uint64_t request_bytes = 0;
   uint64_t response_bytes = 0;
   uint64_t client_errors = 0;  // 4xx
   uint64_t server_errors = 0;  // 5xx
   Histogram duration_ns;
+
+  uint64_t total() const { return duration_ns.count(); }
+  void count(Method method, Reason reason, uint16_t status, uint64_t n);
+  void merge(const RouteStats& other);
 };
 
 struct UpstreamStats {
+  uint64_t uid = 0;
   std::array<uint64_t, static_cast<size_t>(AttemptResult::kCount)> attempts{};
   uint64_t retries = 0;
   Histogram duration_ns;
+
+  void merge(const UpstreamStats& other);
 };
 
 struct PolicyStats {
+  uint64_t uid = 0;
   std::array<uint64_t, static_cast<size_t>(PolicyVerdict::kCount)> verdicts{};
+
+  void merge(const PolicyStats& other);
 };
 
-// A copy of one worker's numbers, or the sum of several. Null where nothing was counted.
+// The sum of workers' numbers, by uid; routes[0] has the requests that no route took.
 struct StatsSnapshot {
-  std::unique_ptr<RouteStats> unmatched;              // requests without a route
-  std::vector<std::unique_ptr<RouteStats>> routes;    // by dense index
-  std::vector<std::unique_ptr<UpstreamStats>> upstreams;
-  std::vector<PolicyStats> policies;
+  std::map<uint64_t, RouteStats> routes;
+  std::map<uint64_t, UpstreamStats> upstreams;
+  std::map<uint64_t, PolicyStats> policies;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
   Histogram overhead_ns;  // the gateway's own time
   WorkerGauges gauges;
-
-  // Adds `other` to this.
-  void merge(const StatsSnapshot& other);
 };
 
 // Owner and thread: the worker.
 class WorkerStats {
  public:
-  // Highest index counted by itself; beyond it all share one place, so that churn of objects cannot eat the memory.
-  static constexpr uint32_t kMaxIndex = 100'000;
+  WorkerStats() = default;
+  WorkerStats(const WorkerStats&) = delete;
+  WorkerStats& operator=(const WorkerStats&) = delete;
 
   void record(const RequestRecord& r);
-  // `duration_ns`: connect to end of response, of this attempt.
-  void attempt(uint32_t upstream_index, AttemptResult result, int64_t duration_ns);
-  void retry(uint32_t upstream_index);
-  void policy(uint32_t policy_index, PolicyVerdict verdict);
-  void count(Counter counter, uint64_t n = 1) { stats_.counters[static_cast<size_t>(counter)] += n; }
-  WorkerGauges& gauges() { return stats_.gauges; }
+  // One attempt at an upstream; `duration_ns` from connecting to the response's end.
+  void attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns);
+  void retry(const ObjectInfo& upstream);
+  void policy(const Policy::Info& policy, PolicyVerdict verdict);
+  void count(Counter counter, uint64_t n = 1) { counters_[static_cast<size_t>(counter)] += n; }
+  WorkerGauges& gauges() { return gauges_; }
 
-  // Adds a copy of everything to `out`. On the worker's thread.
-  void snapshot_into(StatsSnapshot& out) const { out.merge(stats_); }
+  // Adds everything to `out`. On the worker's thread.
+  void snapshot_into(StatsSnapshot& out) const;
 
  private:
-  RouteStats& route(uint32_t index);
-  UpstreamStats& upstream(uint32_t index);
-
-  StatsSnapshot stats_;
+  // Allocated at the first count, so that a route without traffic costs a pointer.
+  std::vector<std::unique_ptr<RouteStats>> routes_;
+  std::vector<std::unique_ptr<UpstreamStats>> upstreams_;
+  std::vector<PolicyStats> policies_;
+  RouteStats unmatched_;
+  std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
+  Histogram overhead_ns_;
+  WorkerGauges gauges_;
 };
-
-// `gw_..._total` name and help of a counter.
-struct CounterName {
-  std::string_view name, help;
-};
-const CounterName& counter_name(Counter counter);
 
 }  // namespace gw

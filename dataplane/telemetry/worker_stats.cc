@@ -1,0 +1,135 @@
+#include "dataplane/telemetry/worker_stats.h"
+
+#include "dataplane/snapshot/snapshot.h"
+
+namespace gw {
+namespace {
+
+constexpr CounterName kCounterNames[] = {
+    {"gw_connections_accepted_total", "Client connections accepted."},
+    {"gw_connections_refused_total", "Client connections closed at once because the limit of live ones was hit."},
+    {"gw_request_head_too_large_total", "Requests refused because their head exceeds its limit."},
+    {"gw_request_body_too_large_total", "Requests refused because their body exceeds its limit."},
+    {"gw_request_timeouts_total", "Requests given up because the client was too slow."},
+    {"gw_upstream_queue_full_total", "Requests refused because too many wait for an upstream connection."},
+    {"gw_upstream_pool_full_total", "Times that an upstream's limit of connections was hit."},
+    {"gw_buffer_limit_total", "Times that a worker's limit of buffer memory was hit."},
+    {"gw_rate_table_full_total", "Times that no place was left to count a rate in."},
+    {"gw_retry_reused_total", "Requests sent again because a reused connection died before its first byte."},
+    {"gw_client_closed_total", "Requests whose client hung up before the answer was complete."},
+};
+static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
+
+constexpr std::string_view kResultNames[] = {"ok", "connect", "timeout", "reset", "invalid", "cancelled"};
+static_assert(sizeof kResultNames / sizeof kResultNames[0] == static_cast<size_t>(AttemptResult::kCount));
+
+constexpr std::string_view kVerdictNames[] = {"pass", "refuse", "observe", "fail_open"};
+static_assert(sizeof kVerdictNames / sizeof kVerdictNames[0] == static_cast<size_t>(PolicyVerdict::kCount));
+
+// The stats at `index`, made anew when another object has come to that place.
+template <class Stats>
+Stats& place(std::vector<std::unique_ptr<Stats>>& all, uint32_t index, uint64_t uid) {
+  if (index >= all.size()) all.resize(index + 1);
+  std::unique_ptr<Stats>& at = all[index];
+  if (!at || at->uid != uid) {
+    at = std::make_unique<Stats>();
+    at->uid = uid;
+  }
+  return *at;
+}
+
+template <class Stats>
+void merge_into(std::map<uint64_t, Stats>& out, const Stats& stats) {
+  Stats& to = out[stats.uid];
+  to.uid = stats.uid;
+  to.merge(stats);
+}
+
+}  // namespace
+
+std::string_view result_name(AttemptResult result) { return kResultNames[static_cast<size_t>(result)]; }
+std::string_view verdict_name(PolicyVerdict verdict) { return kVerdictNames[static_cast<size_t>(verdict)]; }
+const CounterName& counter_name(Counter counter) { return kCounterNames[static_cast<size_t>(counter)]; }
+
+void RouteStats::count(Method method, Reason reason, uint16_t status, uint64_t n) {
+  for (RequestCount& c : requests) {
+    if (c.status == status && c.method == method && c.reason == reason) {
+      c.count += n;
+      return;
+    }
+  }
+  if (requests.size() >= kMaxCombinations && !(method == Method::kOther && reason == Reason::kNone && status == 0)) {
+    count(Method::kOther, Reason::kNone, 0, n);
+    return;
+  }
+  requests.push_back({method, reason, status, n});
+}
+
+void RouteStats::merge(const RouteStats& other) {
+  for (const RequestCount& c : other.requests) count(c.method, c.reason, c.status, c.count);
+  request_bytes += other.request_bytes;
+  response_bytes += other.response_bytes;
+  client_errors += other.client_errors;
+  server_errors += other.server_errors;
+  duration_ns.merge(other.duration_ns);
+}
+
+void UpstreamStats::merge(const UpstreamStats& other) {
+  for (size_t i = 0; i < attempts.size(); ++i) attempts[i] += other.attempts[i];
+  retries += other.retries;
+  duration_ns.merge(other.duration_ns);
+}
+
+void PolicyStats::merge(const PolicyStats& other) {
+  for (size_t i = 0; i < verdicts.size(); ++i) verdicts[i] += other.verdicts[i];
+}
+
+void WorkerStats::record(const RequestRecord& r) {
+  RouteStats& route = r.route != nullptr ? place(routes_, r.route->index(), r.route->uid()) : unmatched_;
+  route.count(r.method, r.reason, static_cast<uint16_t>(r.status), 1);
+  route.request_bytes += r.request_bytes;
+  route.response_bytes += r.response_bytes;
+  if (r.status >= 500) ++route.server_errors;
+  else if (r.status >= 400) ++route.client_errors;
+  route.duration_ns.record(r.duration_ns);
+  overhead_ns_.record(r.duration_ns - r.upstream_ns);
+}
+
+void WorkerStats::attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns) {
+  UpstreamStats& stats = place(upstreams_, upstream.index, upstream.uid);
+  ++stats.attempts[static_cast<size_t>(result)];
+  stats.duration_ns.record(duration_ns);
+}
+
+void WorkerStats::retry(const ObjectInfo& upstream) { ++place(upstreams_, upstream.index, upstream.uid).retries; }
+
+void WorkerStats::policy(const Policy::Info& policy, PolicyVerdict verdict) {
+  if (policy.index >= policies_.size()) policies_.resize(policy.index + 1);
+  PolicyStats& stats = policies_[policy.index];
+  if (stats.uid != policy.uid) {
+    stats = PolicyStats{};
+    stats.uid = policy.uid;
+  }
+  ++stats.verdicts[static_cast<size_t>(verdict)];
+}
+
+void WorkerStats::snapshot_into(StatsSnapshot& out) const {
+  if (unmatched_.total() > 0) merge_into(out.routes, unmatched_);
+  for (const auto& route : routes_) {
+    if (route) merge_into(out.routes, *route);
+  }
+  for (const auto& upstream : upstreams_) {
+    if (upstream) merge_into(out.upstreams, *upstream);
+  }
+  for (const PolicyStats& policy : policies_) {
+    if (policy.uid != 0) merge_into(out.policies, policy);
+  }
+  for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
+  out.overhead_ns.merge(overhead_ns_);
+  out.gauges.connections_active += gauges_.connections_active;
+  out.gauges.connections_idle += gauges_.connections_idle;
+  out.gauges.active_requests += gauges_.active_requests;
+  out.gauges.buffer_bytes += gauges_.buffer_bytes;
+}
+
+}  // namespace gw
