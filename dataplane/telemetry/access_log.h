@@ -1,12 +1,13 @@
 // The access log: one JSON line per request.
 //
-// AccessLogBuffer is a worker's end: a line is formatted by hand into a 64 KiB buffer; no allocation, no lock, no system
-// call per line. A full buffer, or one that flush() finds not empty, is handed to AccessLog's writer thread through a
-// bounded queue; what does not fit is dropped and counted. Keys, Authorization, cookies and query values are never written.
+// AccessLogBuffer is a worker's end: a line is formatted by hand into a 64 KiB block; no allocation, no lock, no system
+// call per line. A full block, and once a second one that is not, is handed to AccessLog's writer thread through a bounded
+// queue; what does not fit is dropped and counted. Keys, Authorization, cookies and query values are never written.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,52 +20,66 @@
 
 namespace gw {
 
-struct LogTargetSpec {
-  enum class Kind : uint8_t { kNone, kStdout, kFile };
-  Kind kind = Kind::kStdout;
-  std::string path;  // kFile: absolute, or below the state directory
-  friend bool operator==(const LogTargetSpec&, const LogTargetSpec&) = default;
-};
+struct AccessLogConfig;  // snapshot/config.h
 
 struct AccessLogOptions {
   std::string node;
-  std::string state_dir;
-  // Buffers waiting to be written, all workers together.
+  std::string state_dir;  // relative file names are below it
+  // Blocks waiting to be written, of all workers together.
   size_t queue_max = 256;
 };
 
-struct LogBlock;  // access_log.cc
+struct LogBlock {
+  static constexpr size_t kBytes = 65536;
+  uint32_t target = 0;
+  uint32_t lines = 0;
+  size_t used = 0;
+  char data[kBytes];
+};
 
 // Owner: the node; outlives the buffers. Any thread.
 class AccessLog {
  public:
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+  static constexpr size_t kMaxTargets = 64;
+
   explicit AccessLog(AccessLogOptions options);
   ~AccessLog();  // writes what is queued
 
-  // A number for `target`, the same for the same target; at most 64 targets, the rest shares stdout. Opened at first use,
-  // appended to. Call when a snapshot is prepared, so that a file that cannot be opened is an error there.
-  absl::Status open(const LogTargetSpec& target, uint32_t& id);
-  // Reopens files by name (after logrotate moved them): call on SIGHUP.
+  // The target's number for AccessLogBuffer::write, the same for the same target; kNowhere for `none`. A file is opened here,
+  // and appended to. Call when a snapshot is prepared: a file that cannot be opened is an error there, with its name.
+  absl::StatusOr<uint32_t> open(const AccessLogConfig& config);
+  // The same for what open() has accepted before; never fails, costs a look-up under a lock: for when a snapshot is put in
+  // force.
+  uint32_t find(const AccessLogConfig& config) const;
+  // Opens files anew by their names, after they were moved away: call on SIGHUP.
   void reopen();
-  // Returns when everything queued before is written.
+  // Returns when what was handed over before is written.
   void sync();
 
   uint64_t dropped_lines() const;
   const std::string& node() const { return options_.node; }
 
-  // For AccessLogBuffer. Takes the block if the queue has room, and always gives an empty one back.
+  // For AccessLogBuffer: takes the block if the queue has room (else drops its lines), and gives an empty one back.
   std::unique_ptr<LogBlock> exchange(std::unique_ptr<LogBlock> full);
 
  private:
-  struct Target;
+  struct Target {
+    std::string path;  // empty: stdout
+    int fd = 1;
+  };
+  std::string path_of(const AccessLogConfig& config) const;
+  uint32_t find_path(const std::string& path) const;
   void run();
-  void write(const LogBlock& block);
+  void reopen_files();
+  bool write(const LogBlock& block, int fd) const;
 
   const AccessLogOptions options_;
   mutable std::mutex mu_;
   std::condition_variable wake_, idle_;
-  std::vector<std::unique_ptr<Target>> targets_;
-  std::vector<std::unique_ptr<LogBlock>> queue_, free_;
+  std::vector<Target> targets_;
+  std::deque<std::unique_ptr<LogBlock>> queue_;
+  std::vector<std::unique_ptr<LogBlock>> free_;
   bool stop_ = false, reopen_ = false, busy_ = false;
   uint64_t dropped_lines_ = 0;
   std::thread thread_;
@@ -73,25 +88,28 @@ class AccessLog {
 // Owner and thread: the worker.
 class AccessLogBuffer {
  public:
-  static constexpr size_t kBytes = 65536;
-  static constexpr size_t kMaxLine = 8192;  // longer values are cut
+  static constexpr size_t kMaxLine = 16384;  // values are cut so that no line is longer
 
-  explicit AccessLogBuffer(AccessLog& log);
-  ~AccessLogBuffer();  // hands over what is left
+  explicit AccessLogBuffer(AccessLog& log) : log_(log) {}
+  ~AccessLogBuffer() { flush(); }
+  AccessLogBuffer(const AccessLogBuffer&) = delete;
+  AccessLogBuffer& operator=(const AccessLogBuffer&) = delete;
 
-  // `target`: from AccessLog::open; UINT32_MAX writes nothing.
+  // `target`: from AccessLog::open or find.
   void write(const RequestRecord& r, uint32_t target);
-  // Call once a second.
+  // Hands over what is there. Call once a second, and at the end.
   void flush();
 
  private:
   AccessLog& log_;
-  std::unique_ptr<LogBlock> block_;
-  int64_t second_ = -1;       // of the cached time text
-  char time_[24];             // 2026-01-15T12:00:00
+  std::vector<std::unique_ptr<LogBlock>> blocks_;  // by target
+  int64_t second_ = -1;  // of time_
+  char time_[20] = {};
 };
 
-// One line with its newline into `out` (kMaxLine bytes); returns its length. `time`: "2026-01-15T12:00:00".
+// "2026-01-15T12:00:00" (19 bytes, UTC) for Unix seconds.
+void format_utc(int64_t unix_seconds, char* out);
+// One line with its newline into `out` (AccessLogBuffer::kMaxLine bytes); returns its length. `time`: format_utc of it.
 size_t format_access_line(const RequestRecord& r, std::string_view node, std::string_view time, char* out);
 
 }  // namespace gw

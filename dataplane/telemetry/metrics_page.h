@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
+#include "common/metrics/prometheus.h"
 #include "dataplane/telemetry/worker_calls.h"
 #include "dataplane/telemetry/worker_stats.h"
 #include "gw/v1/telemetry.pb.h"
@@ -41,6 +43,7 @@ class MetricsPage {
   void learn_route(uint64_t uid, uint64_t api_uid, std::string route, std::string api);
   void learn_upstream(uint64_t uid, std::string upstream);
   void learn_policy(uint64_t uid, std::string policy, std::string type);
+  void learn_name(uint64_t uid, std::string name);  // of an Api or a Plan
 
   // Prometheus text format 0.0.4 (kPrometheusContentType).
   std::string render(const StatsSnapshot& stats, const NodeMetrics& node) const;
@@ -55,10 +58,17 @@ class MetricsPage {
   struct PolicyLabels {
     std::string policy, type;
   };
-  const RouteLabels& route_labels(uint64_t uid) const;
+  struct LabelledRoutes;
+  LabelledRoutes by_labels(const StatsSnapshot& stats) const;
+  std::string_view name_of(const std::map<uint64_t, std::string>& names, uint64_t uid) const;
+  void render_routes(const StatsSnapshot& stats, PrometheusWriter& out) const;
+  void render_upstreams(const StatsSnapshot& stats, PrometheusWriter& out) const;
+  void render_policies(const StatsSnapshot& stats, PrometheusWriter& out) const;
 
   std::map<uint64_t, RouteLabels> routes_;
   std::map<uint64_t, std::string> upstreams_;
+  std::map<uint64_t, std::string> names_;     // Apis and Plans
+  std::map<std::string, size_t> targets_;     // of each upstream of the snapshot in force
   std::map<uint64_t, PolicyLabels> policies_;
   std::map<uint64_t, Histogram> reported_;  // durations as of the last report
 };

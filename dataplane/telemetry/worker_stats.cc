@@ -93,6 +93,11 @@ void WorkerStats::record(const RequestRecord& r) {
   else if (r.status >= 400) ++route.client_errors;
   route.duration_ns.record(r.duration_ns);
   overhead_ns_.record(r.duration_ns - r.upstream_ns);
+  if ((r.reason == Reason::kRateLimited || r.reason == Reason::kQuotaExhausted) && r.route != nullptr) {
+    Rejection key{r.route->api->uid, r.plan != nullptr ? r.plan->uid : 0};
+    if (rejections_.size() >= kMaxRejections && rejections_.count(key) == 0) key = Rejection{};
+    ++rejections_[key];
+  }
 }
 
 void WorkerStats::attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns) {
@@ -124,6 +129,7 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   for (const PolicyStats& policy : policies_) {
     if (policy.uid != 0) merge_into(out.policies, policy);
   }
+  for (const auto& [key, n] : rejections_) out.rejections[key] += n;
   for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
   out.overhead_ns.merge(overhead_ns_);
   out.gauges.connections_active += gauges_.connections_active;

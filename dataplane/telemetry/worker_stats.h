@@ -93,11 +93,19 @@ struct PolicyStats {
   void merge(const PolicyStats& other);
 };
 
+// Requests refused by a plan's rate or quota (plan 0: by a rateLimit policy), by uids.
+struct Rejection {
+  uint64_t api = 0;
+  uint64_t plan = 0;
+  friend auto operator<=>(const Rejection&, const Rejection&) = default;
+};
+
 // The sum of workers' numbers, by uid; routes[0] has the requests that no route took.
 struct StatsSnapshot {
   std::map<uint64_t, RouteStats> routes;
   std::map<uint64_t, UpstreamStats> upstreams;
   std::map<uint64_t, PolicyStats> policies;
+  std::map<Rejection, uint64_t> rejections;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
   Histogram overhead_ns;  // the gateway's own time
   WorkerGauges gauges;
@@ -106,6 +114,8 @@ struct StatsSnapshot {
 // Owner and thread: the worker.
 class WorkerStats {
  public:
+  static constexpr size_t kMaxRejections = 4096;
+
   WorkerStats() = default;
   WorkerStats(const WorkerStats&) = delete;
   WorkerStats& operator=(const WorkerStats&) = delete;
@@ -126,6 +136,7 @@ class WorkerStats {
   std::vector<std::unique_ptr<RouteStats>> routes_;
   std::vector<std::unique_ptr<UpstreamStats>> upstreams_;
   std::vector<PolicyStats> policies_;
+  std::map<Rejection, uint64_t> rejections_;  // at most kMaxRejections
   RouteStats unmatched_;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
   Histogram overhead_ns_;
