@@ -1,0 +1,141 @@
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "common/http/address.h"
+#include "controlplane/snapshot/check.h"
+
+namespace gw {
+namespace {
+
+struct TargetHost {
+  std::string host;  // lower case, no brackets
+  int port = 80;
+};
+
+// The loader has checked the form http://host:port; what is unreadable here is refused by the caller.
+std::optional<TargetHost> parse_target(const std::string& url) {
+  size_t at = url.find("://");
+  if (at == std::string::npos) return std::nullopt;
+  std::string rest = url.substr(at + 3);
+  rest = rest.substr(0, rest.find('/'));
+  TargetHost out;
+  size_t colon = rest.rfind(':');
+  size_t bracket = rest.rfind(']');
+  if (colon != std::string::npos && (bracket == std::string::npos || colon > bracket)) {
+    auto [end, error] = std::from_chars(rest.data() + colon + 1, rest.data() + rest.size(), out.port);
+    if (error != std::errc() || end != rest.data() + rest.size()) return std::nullopt;
+    rest.resize(colon);
+  }
+  if (rest.size() > 2 && rest.front() == '[' && rest.back() == ']') rest = rest.substr(1, rest.size() - 2);
+  std::transform(rest.begin(), rest.end(), rest.begin(), [](unsigned char ch) { return static_cast<char>(tolower(ch)); });
+  if (!rest.empty() && rest.back() == '.') rest.pop_back();
+  if (rest.empty()) return std::nullopt;
+  out.host = rest;
+  return out;
+}
+
+// 2130706433, 0x7f.1, 127.1: resolvers take them for addresses, so they may not pass for names.
+bool looks_like_number(const std::string& host) {
+  std::string last = host.substr(host.rfind('.') == std::string::npos ? 0 : host.rfind('.') + 1);
+  bool hex = last.size() >= 2 && last[0] == '0' && last[1] == 'x';
+  return hex || std::all_of(last.begin(), last.end(), [](unsigned char ch) { return isdigit(ch); });
+}
+
+bool is_metadata(const std::string& host, const std::optional<IpAddress>& address) {
+  static const std::string names[] = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data",
+                                      "instance-data.ec2.internal"};
+  if (std::find(std::begin(names), std::end(names), host) != std::end(names)) return true;
+  static const std::optional<IpAddress> addresses[] = {IpAddress::parse("fd00:ec2::254"), IpAddress::parse("100.100.100.200"),
+                                                       IpAddress::parse("168.63.129.16"), IpAddress::parse("fd20:ce::254")};
+  return address && std::any_of(std::begin(addresses), std::end(addresses), [&](const auto& a) { return a == address; });
+}
+
+bool is_localhost(const std::string& host) {
+  return host == "localhost" || (host.size() > 10 && host.compare(host.size() - 10, 10, ".localhost") == 0);
+}
+
+bool same_place(const TargetHost& target, const std::optional<IpAddress>& address, const AdminAddress& admin) {
+  if (target.port != admin.port) return false;
+  auto theirs = IpAddress::parse(admin.host);
+  bool loopback = is_localhost(target.host) || (address && address->is_loopback());
+  if (!theirs) return target.host == admin.host;
+  if (theirs->is_unspecified()) return loopback || address.has_value();
+  return theirs->is_loopback() ? loopback : address == theirs;
+}
+
+void check_target(const CheckContext& c, const v1::Object& upstream, const std::string& path, const std::string& url) {
+  ObjectLabel label = key_of(upstream).label();
+  auto target = parse_target(url);
+  if (!target) {
+    c.out.error("GW1416", label, path, "not http://host:port").set_cure("write http://host:port");
+    return;
+  }
+  auto address = IpAddress::parse(target->host);
+  if (!address && looks_like_number(target->host)) {
+    c.out.error("GW1416", label, path, target->host + " is not an address as it is usually written")
+        .set_cure("write four decimal numbers with dots, or a host name");
+    return;
+  }
+  if (is_metadata(target->host, address)) {
+    c.out.error("GW1414", label, path, target->host + " is a cloud's metadata service").set_cure("name the service behind the Api");
+  } else if (address && address->is_link_local()) {
+    c.out.error("GW1414", label, path, target->host + " is a link-local address (where metadata services live)")
+        .set_cure("use an address that is routed");
+  } else if (address && address->is_unspecified()) {
+    c.out.error("GW1414", label, path, target->host + " is every address and no target").set_cure("name one host");
+  }
+  for (const AdminAddress& admin : c.options.admin) {
+    if (!same_place(*target, address, admin)) continue;
+    c.out.error("GW1415", label, path, "this is Northgate's own admin port").set_cure("name the service behind the Api");
+    break;
+  }
+}
+
+bool is_public(const std::string& host) {
+  return !is_localhost(host) && !(host.size() > 2 && host[0] == '*' && is_localhost(host.substr(2)));
+}
+
+// A public host that some Route to the upstream answers for; empty if there is none.
+std::string public_host(const Catalog& catalog, const v1::Object& upstream) {
+  for (const ObjectKey& user : catalog.dependents(key_of(upstream))) {
+    const v1::Object* route = user.kind == v1::Object::kRoute ? catalog.find(user) : nullptr;
+    if (!route) continue;
+    const v1::Object* api = catalog.referenced(*route, v1::Object::kApi, route->route().api());
+    if (!api || gateways_of(catalog, *api).empty()) continue;
+    for (const std::string& host : api->api().hosts()) {
+      if (is_public(host)) return host;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+void check_upstream(const CheckContext& c, const v1::Object& upstream) {
+  const auto& targets = upstream.upstream().targets();
+  bool some_weight = false;
+  for (int i = 0; i < targets.size(); ++i) {
+    check_target(c, upstream, "spec.targets[" + std::to_string(i) + "].url", targets[i].url());
+    some_weight = some_weight || !targets[i].has_weight() || targets[i].weight() > 0;
+  }
+  if (!some_weight && !targets.empty()) {
+    c.out.warning("GW2003", key_of(upstream).label(), "spec.targets", "every weight is 0: no target gets requests");
+  }
+}
+
+void warn_loopback(const CheckContext& c, const v1::Object& upstream) {
+  const auto& targets = upstream.upstream().targets();
+  for (int i = 0; i < targets.size(); ++i) {
+    auto target = parse_target(targets[i].url());
+    if (!target) continue;
+    auto address = IpAddress::parse(target->host);
+    if (!is_localhost(target->host) && !(address && address->is_loopback())) continue;
+    std::string host = public_host(c.catalog, upstream);
+    if (host.empty()) return;
+    c.out.warning("GW2001", key_of(upstream).label(), "spec.targets[" + std::to_string(i) + "].url",
+                  "loopback: this gateway serves " + host);
+  }
+}
+
+}  // namespace gw

@@ -1,0 +1,245 @@
+#include "controlplane/snapshot/compiler.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "controlplane/snapshot/emit.h"
+#include "controlplane/snapshot/references.h"
+
+namespace gw {
+namespace {
+
+// What others see of an object: when it stays the same, nothing but the object itself has to be looked at again.
+std::string visible_part(const v1::Object& object) {
+  v1::Object seen;
+  seen.set_uid(object.uid());
+  *seen.mutable_metadata()->mutable_share_with() = object.metadata().share_with();
+  switch (object.spec_case()) {
+    case v1::Object::kTeam:
+    case v1::Object::kUpstream:
+    case v1::Object::kConsumer:
+    case v1::Object::kApp:
+    case v1::Object::kSubscription:
+      break;
+    case v1::Object::kPolicy: {
+      v1::PolicySpec& policy = *seen.mutable_policy();
+      policy.set_on_failure(object.policy().on_failure());
+      policy.set_reason(type_name(object.policy()));
+      break;
+    }
+    case v1::Object::kPlan:
+      seen.mutable_plan()->set_on_failure(object.plan().on_failure());
+      break;
+    case v1::Object::kApi:
+      *seen.mutable_api() = object.api();
+      seen.mutable_api()->clear_title();
+      seen.mutable_api()->clear_version();
+      break;
+    default:
+      seen = object;
+      seen.set_generation(0);
+      break;
+  }
+  return seen.SerializeAsString();
+}
+
+bool visibly_changed(const v1::Object* before, const v1::Object* after) {
+  if (!before || !after) return before != after;
+  return visible_part(*before) != visible_part(*after);
+}
+
+}  // namespace
+
+void Compiler::load(const std::vector<ObjectPtr>& objects, EntryTable entries) {
+  for (const ObjectPtr& object : objects) catalog_.put(object);
+  entries_ = std::move(entries);
+}
+
+void Compiler::put(const ObjectChange& change) {
+  ObjectPtr before = change.after ? catalog_.put(change.after) : catalog_.erase(change.key);
+  if (before) matches_.forget(before->uid());
+  journal_.objects.push_back({change.key, std::move(before)});
+}
+
+void Compiler::rollback() {
+  for (auto at = journal_.objects.rbegin(); at != journal_.objects.rend(); ++at) {
+    ObjectPtr undone = at->after ? catalog_.put(at->after) : catalog_.erase(at->key);
+    if (undone) matches_.forget(undone->uid());
+  }
+  for (auto at = journal_.entries.rbegin(); at != journal_.entries.rend(); ++at) {
+    if (at->second) {
+      entries_[at->first] = at->second;
+    } else {
+      entries_.erase(at->first);
+    }
+  }
+  journal_ = {};
+}
+
+// The closure over who depends on what: references backwards, Gateways to the Apis that they serve by default, Products to
+// their Apis, and new or former claims' neighbours (which check_claims looks at by itself).
+std::set<ObjectKey> Compiler::touched(const std::vector<ObjectChange>& before) {
+  std::set<ObjectKey> out;
+  std::vector<ObjectKey> open;
+  auto reach = [&](const ObjectKey& key) {
+    if (out.insert(key).second) open.push_back(key);
+  };
+  for (const ObjectChange& change : before) {
+    out.insert(change.key);
+    const v1::Object* now = catalog_.find(change.key);
+    if (change.key.kind == v1::Object::kProduct) {
+      for (const v1::Object* side : {change.after.get(), now}) {
+        if (!side) continue;
+        for (const std::string& name : side->product().apis()) {
+          if (const v1::Object* api = catalog_.referenced(*side, v1::Object::kApi, name)) out.insert(key_of(*api));
+        }
+      }
+    }
+    if (visibly_changed(change.after.get(), now)) open.push_back(change.key);
+  }
+  for (size_t at = 0; at < open.size(); ++at) {
+    ObjectKey key = open[at];
+    for (const ObjectKey& user : catalog_.dependents(key)) reach(user);
+    if (key.kind != v1::Object::kGateway) continue;
+    catalog_.for_each(v1::Object::kApi, [&](const v1::Object& api) {
+      if (api.api().gateways().empty()) reach(key_of(api));
+    });
+  }
+  return out;
+}
+
+void Compiler::check(const CheckContext& c, const std::set<ObjectKey>& keys) {
+  check_limits(c);
+  std::set<const v1::Object*> overlaps, loopbacks;
+  for (const ObjectKey& key : keys) {
+    const v1::Object* object = catalog_.find(key);
+    if (!object) continue;
+    check_references(c, *object);
+    switch (key.kind) {
+      case v1::Object::kGateway: check_gateway(c, *object); break;
+      case v1::Object::kUpstream:
+        check_upstream(c, *object);
+        if (c.changed.contains(key)) loopbacks.insert(object);
+        break;
+      case v1::Object::kPolicy: check_policy(c, *object); break;
+      case v1::Object::kPlan: check_plan(c, *object); break;
+      case v1::Object::kApi:
+        check_api(c, *object);
+        check_claims(c, *object);
+        overlaps.insert(object);
+        break;
+      case v1::Object::kRoute: {
+        check_route(c, *object);
+        const v1::Object* api = catalog_.referenced(*object, v1::Object::kApi, object->route().api());
+        if (api) overlaps.insert(api);
+        for (const Reference& r : references_of(*object)) {
+          const v1::Object* target = r.kind == v1::Object::kUpstream ? catalog_.referenced(*object, r.kind, r.text) : nullptr;
+          if (target && c.changed.contains(key)) loopbacks.insert(target);
+        }
+        break;
+      }
+      case v1::Object::kProduct: check_product(c, *object); break;
+      case v1::Object::kSubscription: check_subscription(c, *object); break;
+      default: break;
+    }
+  }
+  auto in_order = [](const std::set<const v1::Object*>& objects) {
+    std::map<ObjectKey, const v1::Object*> out;
+    for (const v1::Object* o : objects) out[key_of(*o)] = o;
+    return out;
+  };
+  for (const auto& [key, api] : in_order(overlaps)) check_overlaps(c, *api);
+  for (const auto& [key, upstream] : in_order(loopbacks)) warn_loopback(c, *upstream);
+}
+
+void Compiler::set_entry(const EntryKey& key, EntryPtr entry, Compilation& out) {
+  auto found = entries_.find(key);
+  EntryPtr before = found == entries_.end() ? nullptr : found->second;
+  if (before && entry && before->bytes == entry->bytes) return;
+  if (!before && !entry) return;
+  journal_.entries.emplace_back(key, before);
+  EntryDelta& delta = stream_of(key.kind) == v1::STREAM_CONFIG ? out.config : out.directory;
+  if (entry) {
+    entries_[key] = entry;
+    delta.upserts.push_back(std::move(entry));
+  } else {
+    entries_.erase(found);
+    delta.removals.push_back(key);
+  }
+}
+
+void Compiler::emit_all(const std::set<ObjectKey>& keys, Compilation& out) {
+  // First what is gone: an object that was deleted and made anew in one change has another uid.
+  for (const ObjectChange& change : journal_.objects) {
+    const v1::Object* now = catalog_.find(change.key);
+    if (!change.after || (now && now->uid() == change.after->uid())) continue;
+    EntryKey key = entry_key(*change.after);
+    if (key.kind != v1::ENTRY_KIND_UNSPECIFIED) set_entry(key, nullptr, out);
+  }
+  for (const ObjectKey& key : keys) {
+    const v1::Object* object = catalog_.find(key);
+    if (!object) continue;
+    ++out.objects_compiled;
+    if (EntryPtr entry = emit(catalog_, *object)) {
+      EntryKey at = entry->key;
+      set_entry(at, std::move(entry), out);
+    }
+  }
+}
+
+Compilation Compiler::apply(const std::vector<ObjectChange>& changes, const CompileOptions& options) {
+  Compilation out;
+  std::set<ObjectKey> changed;
+  for (const ObjectChange& change : changes) {
+    put(change);
+    changed.insert(change.key);
+  }
+  std::set<ObjectKey> keys = touched(journal_.objects);
+  check({catalog_, options, changed, matches_, out.diagnostics}, keys);
+  if (out.diagnostics.has_errors()) {
+    rollback();
+    return out;
+  }
+  emit_all(keys, out);
+  return out;
+}
+
+Compiled compile(const std::vector<v1::Object>& objects, const CompileOptions& options) {
+  std::vector<ObjectChange> changes;
+  uint64_t next_uid = 1;
+  for (const v1::Object& object : objects) {
+    auto copy = std::make_shared<v1::Object>(object);
+    if (copy->uid() == 0) copy->set_uid(next_uid++);
+    ObjectKey key = key_of(*copy);
+    changes.push_back({std::move(key), std::move(copy)});
+  }
+  Compiler compiler;
+  Compilation result = compiler.apply(changes, options);
+  Compiled out;
+  out.diagnostics = std::move(result.diagnostics);
+  if (out.diagnostics.has_errors()) return out;
+  for (const auto& [key, entry] : compiler.entries()) {
+    (stream_of(key.kind) == v1::STREAM_CONFIG ? out.config : out.directory).emplace(key, entry);
+  }
+  out.catalog = compiler.catalog();
+  return out;
+}
+
+v1::Offer whole_offer(v1::Stream stream, const EntryTable& entries, uint64_t version, const Lineage& lineage) {
+  v1::Offer out;
+  out.set_stream(stream);
+  out.set_version(version);
+  out.set_lineage(std::string(lineage.begin(), lineage.end()));
+  for (const auto& [key, entry] : entries) {
+    v1::Entry& e = *out.add_upserts();
+    e.set_kind(key.kind);
+    e.set_uid(key.uid);
+    e.set_body(entry->bytes);
+  }
+  Digest digest = digest_of(entries);
+  out.set_digest(digest.data(), digest.size());
+  out.set_activate(true);
+  return out;
+}
+
+}  // namespace gw

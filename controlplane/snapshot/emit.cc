@@ -1,0 +1,248 @@
+#include "controlplane/snapshot/emit.h"
+
+#include <algorithm>
+
+#include "common/crypto/digest_sum.h"
+#include "controlplane/snapshot/check.h"
+#include "dataplane/snapshot/entry.h"
+
+namespace gw {
+namespace {
+
+using Uids = google::protobuf::RepeatedField<uint64_t>;
+
+struct Emitter {
+  const Catalog& catalog;
+  const v1::Object& object;
+
+  uint64_t uid(Kind kind, const std::string& name) const {
+    const v1::Object* found = catalog.referenced(object, kind, name);
+    return found ? found->uid() : 0;
+  }
+  void uids(Kind kind, const NameList& names, Uids* out) const {
+    for (const std::string& name : names) out->Add(uid(kind, name));
+  }
+  // True when `anonymous` is in the list.
+  bool auth(const NameList& names, Uids* out) const {
+    bool anonymous = false;
+    for (const std::string& name : names) {
+      if (name == "anonymous") {
+        anonymous = true;
+      } else {
+        out->Add(uid(v1::Object::kPolicy, name));
+      }
+    }
+    return anonymous;
+  }
+  template <class Entry>
+  Entry named() const {
+    Entry entry;
+    entry.mutable_name()->set_owner(object.metadata().owner());
+    entry.mutable_name()->set_name(object.metadata().name());
+    return entry;
+  }
+
+  v1::GatewayEntry gateway() const {
+    const v1::GatewaySpec& spec = object.gateway();
+    auto e = named<v1::GatewayEntry>();
+    *e.mutable_listeners() = spec.listeners();
+    *e.mutable_trusted_proxies() = spec.client_address().trusted_proxies();
+    uids(v1::Object::kPolicy, spec.policies(), e.mutable_policies());
+    uids(v1::Object::kPolicy, spec.required(), e.mutable_required());
+    if (spec.has_limits()) *e.mutable_limits() = spec.limits();
+    if (spec.has_limits_max()) *e.mutable_limits_max() = spec.limits_max();
+    if (spec.has_access_log()) *e.mutable_access_log() = spec.access_log();
+    e.set_full_error_detail(spec.error_detail() == v1::GatewaySpec::ERROR_DETAIL_FULL);
+    return e;
+  }
+
+  v1::ApiEntry api() const {
+    const v1::ApiSpec& spec = object.api();
+    auto e = named<v1::ApiEntry>();
+    for (const v1::Object* gateway : gateways_of(catalog, object)) e.add_gateways(gateway->uid());
+    *e.mutable_hosts() = spec.hosts();
+    e.set_base_path(spec.base_path());
+    e.set_allow_anonymous(auth(spec.auth(), e.mutable_auth()));
+    uids(v1::Object::kPolicy, spec.policies(), e.mutable_policies());
+    if (spec.has_limits()) *e.mutable_limits() = spec.limits();
+    if (spec.has_timeouts()) *e.mutable_timeouts() = spec.timeouts();
+    for (const v1::Object* product : products_of(catalog, object)) e.add_products(product->uid());
+    std::sort(e.mutable_products()->begin(), e.mutable_products()->end());
+    return e;
+  }
+
+  void target(const v1::RouteTarget& to, v1::RouteEntry& e) const {
+    if (to.has_redirect()) {
+      *e.mutable_redirect() = to.redirect();
+    } else if (to.has_respond()) {
+      *e.mutable_respond() = to.respond();
+    } else if (!to.split().empty()) {
+      v1::Split& split = *e.mutable_split();
+      split.set_sticky_by(to.sticky_by());
+      for (const v1::WeightedUpstream& arm : to.split()) {
+        v1::SplitArm& out = *split.add_arms();
+        out.set_upstream(uid(v1::Object::kUpstream, arm.upstream()));
+        out.set_weight(arm.weight());
+      }
+    } else {
+      e.set_upstream(uid(v1::Object::kUpstream, to.upstream()));
+    }
+  }
+
+  v1::RouteEntry route() const {
+    const v1::RouteSpec& spec = object.route();
+    auto e = named<v1::RouteEntry>();
+    e.set_api(uid(v1::Object::kApi, spec.api()));
+    *e.mutable_match() = spec.match();
+    e.set_priority(spec.priority());
+    if (!spec.auth().empty()) e.mutable_auth()->set_allow_anonymous(auth(spec.auth(), e.mutable_auth()->mutable_policies()));
+    uids(v1::Object::kPolicy, spec.policies(), e.mutable_policies());
+    if (spec.has_timeouts()) *e.mutable_timeouts() = spec.timeouts();
+    if (spec.has_limits()) *e.mutable_limits() = spec.limits();
+    if (spec.has_rewrite()) *e.mutable_rewrite() = spec.rewrite();
+    e.set_unmetered(spec.has_metered() && !spec.metered());
+    target(spec.to(), e);
+    return e;
+  }
+
+  v1::UpstreamEntry upstream() const {
+    auto e = named<v1::UpstreamEntry>();
+    *e.mutable_targets() = object.upstream().targets();
+    if (object.upstream().has_timeouts()) *e.mutable_timeouts() = object.upstream().timeouts();
+    return e;
+  }
+
+  v1::PolicyEntry policy() const {
+    auto e = named<v1::PolicyEntry>();
+    e.set_mode(object.policy().mode());
+    e.set_on_failure(object.policy().on_failure());
+    *e.mutable_config() = object.policy().config();
+    return e;
+  }
+
+  v1::PlanEntry plan() const {
+    const v1::PlanSpec& spec = object.plan();
+    auto e = named<v1::PlanEntry>();
+    if (spec.has_rate()) *e.mutable_rate() = spec.rate();
+    if (spec.has_quota()) *e.mutable_quota() = spec.quota();
+    uids(v1::Object::kPolicy, spec.policies(), e.mutable_policies());
+    e.set_on_failure(spec.on_failure());
+    return e;
+  }
+
+  v1::ConsumerEntry consumer() const {
+    auto e = named<v1::ConsumerEntry>();
+    e.set_suspended(object.consumer().suspended());
+    return e;
+  }
+
+  v1::AppEntry app() const {
+    auto e = named<v1::AppEntry>();
+    e.set_consumer(uid(v1::Object::kConsumer, object.app().consumer()));
+    e.set_suspended(object.app().suspended());
+    e.set_live(object.app().keys() != v1::AppSpec::KEYS_TEST);
+    return e;
+  }
+
+  v1::SubscriptionEntry subscription() const {
+    auto e = named<v1::SubscriptionEntry>();
+    e.set_app(uid(v1::Object::kApp, object.subscription().app()));
+    e.set_product(uid(v1::Object::kProduct, object.subscription().product()));
+    e.set_plan(uid(v1::Object::kPlan, object.subscription().plan()));
+    return e;
+  }
+
+  std::string bytes() const {
+    switch (object.spec_case()) {
+      case v1::Object::kGateway: return gateway().SerializeAsString();
+      case v1::Object::kApi: return api().SerializeAsString();
+      case v1::Object::kRoute: return route().SerializeAsString();
+      case v1::Object::kUpstream: return upstream().SerializeAsString();
+      case v1::Object::kPolicy: return policy().SerializeAsString();
+      case v1::Object::kPlan: return plan().SerializeAsString();
+      case v1::Object::kConsumer: return consumer().SerializeAsString();
+      case v1::Object::kApp: return app().SerializeAsString();
+      case v1::Object::kSubscription: return subscription().SerializeAsString();
+      default: return "";
+    }
+  }
+};
+
+void refer(std::vector<EntryKey>& out, v1::EntryKind kind, uint64_t uid) { out.push_back({kind, uid}); }
+void refer(std::vector<EntryKey>& out, v1::EntryKind kind, const Uids& uids) {
+  for (uint64_t uid : uids) refer(out, kind, uid);
+}
+
+std::vector<EntryKey> references_of_entry(v1::EntryKind kind, const std::string& bytes) {
+  std::vector<EntryKey> out;
+  if (kind == v1::ENTRY_GATEWAY) {
+    v1::GatewayEntry e;
+    e.ParseFromString(bytes);
+    refer(out, v1::ENTRY_POLICY, e.policies());
+    refer(out, v1::ENTRY_POLICY, e.required());
+  } else if (kind == v1::ENTRY_API) {
+    v1::ApiEntry e;
+    e.ParseFromString(bytes);
+    refer(out, v1::ENTRY_GATEWAY, e.gateways());
+    refer(out, v1::ENTRY_POLICY, e.auth());
+    refer(out, v1::ENTRY_POLICY, e.policies());
+  } else if (kind == v1::ENTRY_ROUTE) {
+    v1::RouteEntry e;
+    e.ParseFromString(bytes);
+    refer(out, v1::ENTRY_API, e.api());
+    refer(out, v1::ENTRY_POLICY, e.auth().policies());
+    refer(out, v1::ENTRY_POLICY, e.policies());
+    if (e.to_case() == v1::RouteEntry::kUpstream) refer(out, v1::ENTRY_UPSTREAM, e.upstream());
+    for (const v1::SplitArm& arm : e.split().arms()) refer(out, v1::ENTRY_UPSTREAM, arm.upstream());
+  } else if (kind == v1::ENTRY_PLAN) {
+    v1::PlanEntry e;
+    e.ParseFromString(bytes);
+    refer(out, v1::ENTRY_POLICY, e.policies());
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace
+
+EntryKey entry_key(const v1::Object& object) {
+  static const std::map<Kind, v1::EntryKind> kinds = {
+      {v1::Object::kGateway, v1::ENTRY_GATEWAY},   {v1::Object::kApi, v1::ENTRY_API},
+      {v1::Object::kRoute, v1::ENTRY_ROUTE},       {v1::Object::kUpstream, v1::ENTRY_UPSTREAM},
+      {v1::Object::kPolicy, v1::ENTRY_POLICY},     {v1::Object::kPlan, v1::ENTRY_PLAN},
+      {v1::Object::kConsumer, v1::ENTRY_CONSUMER}, {v1::Object::kApp, v1::ENTRY_APP},
+      {v1::Object::kSubscription, v1::ENTRY_SUBSCRIPTION}};
+  auto found = kinds.find(object.spec_case());
+  return {found == kinds.end() ? v1::ENTRY_KIND_UNSPECIFIED : found->second, object.uid()};
+}
+
+EntryPtr make_entry(const EntryKey& key, std::string bytes, std::string object) {
+  auto out = std::make_shared<EntryData>();
+  out->key = key;
+  out->hash = entry_hash(static_cast<uint8_t>(key.kind), key.uid, bytes);
+  out->references = references_of_entry(key.kind, bytes);
+  out->capabilities = capabilities_of(key.kind, bytes);
+  out->bytes = std::move(bytes);
+  out->object = std::move(object);
+  return out;
+}
+
+EntryPtr emit(const Catalog& catalog, const v1::Object& object) {
+  EntryKey key = entry_key(object);
+  if (key.kind == v1::ENTRY_KIND_UNSPECIFIED) return nullptr;
+  return make_entry(key, Emitter{catalog, object}.bytes(), key_of(object).text());
+}
+
+v1::Stream stream_of(v1::EntryKind kind) {
+  if (kind >= v1::ENTRY_SHARE) return v1::STREAM_QUOTA;
+  return kind >= v1::ENTRY_CONSUMER ? v1::STREAM_DIRECTORY : v1::STREAM_CONFIG;
+}
+
+Digest digest_of(const EntryTable& entries) {
+  Digest sum{};
+  for (const auto& [key, entry] : entries) add(sum, entry->hash);
+  return sum;
+}
+
+}  // namespace gw
