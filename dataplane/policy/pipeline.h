@@ -17,13 +17,13 @@ namespace gw {
 
 enum class PolicyCount : uint8_t { kNext, kRespond, kObserved, kFailOpen };
 
-// Implemented over the worker's stats. `policy`: dense index.
+// Implemented over the worker's stats.
 class PolicyCounters {
  public:
   virtual ~PolicyCounters() = default;
-  virtual void count(uint32_t policy, PolicyCount what) = 0;
-  // A Plan's rate or quota refused, or passed because it could not be checked (kFailOpen). `plan`: dense index.
-  virtual void count_plan(uint32_t plan, PolicyCount what) = 0;
+  virtual void count(const Policy& policy, PolicyCount what) = 0;
+  // A Plan's rate or quota refused, or passed because it could not be checked (kFailOpen).
+  virtual void count_plan(const PlanConfig& plan, PolicyCount what) = 0;
 };
 
 class Pipeline {
@@ -82,7 +82,7 @@ class Pipeline {
   Decision refuse(PolicyContext& ctx, Reason reason, std::string_view detail, std::string_view by, const Policy* observer);
   bool skipped(const PolicyContext& ctx, const ChainEntry& plan_entry) const;
   void count(const Policy& policy, PolicyCount what) {
-    if (counters_) counters_->count(policy.info().index, what);
+    if (counters_) counters_->count(policy, what);
   }
   void make_slots(PolicyContext& ctx);
 
