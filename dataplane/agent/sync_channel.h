@@ -10,10 +10,11 @@
 
 namespace gw {
 
-// Called from the channel's own threads, never from within a call to the channel; must only queue.
+// Called from the channel's own threads, never from within a call to the channel.
 class SyncEvents {
  public:
   virtual ~SyncEvents() = default;
+  // May wait until the agent has room for it: what holds up the sender's flow.
   virtual void on_message(v1::ToNode message) = 0;
   // Once after each successful open(): the stream ended. kUnauthenticated: the token was refused.
   virtual void on_closed(absl::Status status) = 0;
@@ -23,7 +24,7 @@ class SyncEvents {
 class SyncChannel {
  public:
   virtual ~SyncChannel() = default;
-  // Trades a join token for a node token. Blocks, at most 10 s.
+  // Trades a join token for a node token. Blocks, at most 10 s. kUnauthenticated: the join token was refused.
   virtual absl::StatusOr<std::string> join(const std::string& join_token, const std::string& node) = 0;
   // Starts a stream; whether it reaches anyone is seen by what `events` is told. REQUIRES: none is open.
   virtual void open(const std::string& node_token, SyncEvents& events) = 0;
@@ -31,6 +32,8 @@ class SyncChannel {
   virtual bool send(const v1::FromNode& message) = 0;
   // Ends the stream; returns when no event will come any more.
   virtual void close() = 0;
+  // Makes a join() under way return soon; for good. Any thread.
+  virtual void cancel() = 0;
 };
 
 }  // namespace gw

@@ -2,17 +2,30 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "common/base/status.h"
 #include "dataplane/snapshot/config.h"
 
 namespace gw {
+namespace {
+
+constexpr int kStallMs = 1000;
+
+bool is_regular(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+}  // namespace
 
 AccessLog::AccessLog(AccessLogOptions options) : options_(std::move(options)) {
-  targets_.push_back(Target{});  // stdout
+  targets_.push_back(Target{{}, 1, !is_regular(1)});  // stdout
   thread_ = std::thread([this] { run(); });
 }
 
@@ -51,7 +64,7 @@ absl::StatusOr<uint32_t> AccessLog::open(const AccessLogConfig& config) {
   }
   int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (fd < 0) return errno_status("access log " + path, errno);
-  targets_.push_back(Target{std::move(path), fd});
+  targets_.push_back(Target{std::move(path), fd, !is_regular(fd)});
   return static_cast<uint32_t>(targets_.size() - 1);
 }
 
@@ -120,13 +133,17 @@ void AccessLog::run() {
     }
     std::unique_ptr<LogBlock> block = std::move(queue_.front());
     queue_.pop_front();
-    int fd = targets_[block->target < targets_.size() ? block->target : 0].fd;
+    const Target target = targets_[block->target < targets_.size() ? block->target : 0];
     busy_ = true;
     lock.unlock();
-    bool written = fd >= 0 && write(*block, fd);
+    bool written = write(*block, target.fd, target.may_stall);
     lock.lock();
     busy_ = false;
     if (!written) dropped_lines_ += block->lines;
+    if (!written && stop_) {  // nobody reads: do not hold up the end
+      for (const auto& waiting : queue_) dropped_lines_ += waiting->lines;
+      queue_.clear();
+    }
     if (free_.size() < 16) free_.push_back(std::move(block));
     if (queue_.empty()) idle_.notify_all();
   }
@@ -143,18 +160,18 @@ void AccessLog::reopen_files() {
   }
 }
 
-bool AccessLog::write(const LogBlock& block, int fd) const {
+bool AccessLog::write(const LogBlock& block, int fd, bool may_stall) const {
   size_t done = 0;
   while (done < block.used) {
-    ssize_t n = ::write(fd, block.data + done, block.used - done);
-    if (n >= 0) {
-      done += static_cast<size_t>(n);
-      continue;
+    size_t piece = block.used - done;
+    if (may_stall) {
+      piece = std::min<size_t>(piece, PIPE_BUF);  // what is free when poll says so
+      pollfd waiting{fd, POLLOUT, 0};
+      if (::poll(&waiting, 1, kStallMs) <= 0) return false;
     }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) return false;
-    pollfd waiting{fd, POLLOUT, 0};  // a standard output that somebody made non-blocking
-    if (::poll(&waiting, 1, 1000) <= 0) return false;
+    ssize_t n = ::write(fd, block.data + done, piece);
+    if (n >= 0) done += static_cast<size_t>(n);
+    else if (errno != EINTR && errno != EAGAIN) return false;
   }
   return true;
 }

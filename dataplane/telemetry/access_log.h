@@ -67,12 +67,14 @@ class AccessLog {
   struct Target {
     std::string path;  // empty: stdout
     int fd = 1;
+    // A pipe or terminal: written in pieces that cannot block, so that a reader who stalls costs lines and nothing else.
+    bool may_stall = false;
   };
   std::string path_of(const AccessLogConfig& config) const;
   uint32_t find_path(const std::string& path) const;
   void run();
   void reopen_files();
-  bool write(const LogBlock& block, int fd) const;
+  bool write(const LogBlock& block, int fd, bool may_stall) const;
 
   const AccessLogOptions options_;
   mutable std::mutex mu_;

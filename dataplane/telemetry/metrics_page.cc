@@ -58,7 +58,10 @@ void MetricsPage::learn(const Snapshot& snapshot) {
     learn_upstream(upstream->uid, upstream->name);
     targets_[upstream->name] = upstream->targets.size();
   }
-  for (const auto& plan : snapshot.plans()) learn_name(plan->uid, plan->name);
+  for (const auto& plan : snapshot.plans()) {
+    learn_name(plan->uid, plan->name);
+    learn_policy(plan->uid, plan->name, "plan");
+  }
   for (const auto& policy : snapshot.policies()) {
     const Policy::Info& info = policy->info();
     learn_policy(info.uid, info.owner + "/" + info.name, std::string(info.type));

@@ -10,7 +10,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "common/base/clock.h"
 #include "dataplane/telemetry/usage_meter.h"
 #include "dataplane/telemetry/worker_calls.h"
 #include "gw/v1/telemetry.pb.h"
@@ -50,6 +49,7 @@ struct UsageClientOptions {
 
 struct UsageState {
   uint64_t unacknowledged_batches = 0;
+  uint64_t unacknowledged_cells = 0;  // in these
   uint64_t lost = 0;    // requests that found no place in the spool; money: must be 0
   uint64_t events = 0;  // requests metered since start
   bool connected = false;

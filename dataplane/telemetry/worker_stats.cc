@@ -118,6 +118,12 @@ void WorkerStats::policy(const Policy::Info& policy, PolicyVerdict verdict) {
   ++stats.verdicts[static_cast<size_t>(verdict)];
 }
 
+void WorkerStats::plan(uint64_t plan_uid, PolicyVerdict verdict) {
+  PolicyStats& stats = plans_[plan_uid];
+  stats.uid = plan_uid;
+  ++stats.verdicts[static_cast<size_t>(verdict)];
+}
+
 void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   if (unmatched_.total() > 0) merge_into(out.routes, unmatched_);
   for (const auto& route : routes_) {
@@ -126,6 +132,7 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   for (const auto& upstream : upstreams_) {
     if (upstream) merge_into(out.upstreams, *upstream);
   }
+  for (const auto& [uid, plan] : plans_) merge_into(out.policies, plan);
   for (const PolicyStats& policy : policies_) {
     if (policy.uid != 0) merge_into(out.policies, policy);
   }

@@ -125,6 +125,8 @@ class WorkerStats {
   void attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns);
   void retry(const ObjectInfo& upstream);
   void policy(const Policy::Info& policy, PolicyVerdict verdict);
+  // A Plan decides like a policy; its verdicts are kept among theirs.
+  void plan(uint64_t plan_uid, PolicyVerdict verdict);
   void count(Counter counter, uint64_t n = 1) { counters_[static_cast<size_t>(counter)] += n; }
   WorkerGauges& gauges() { return gauges_; }
 
@@ -136,6 +138,7 @@ class WorkerStats {
   std::vector<std::unique_ptr<RouteStats>> routes_;
   std::vector<std::unique_ptr<UpstreamStats>> upstreams_;
   std::vector<PolicyStats> policies_;
+  std::map<uint64_t, PolicyStats> plans_;
   std::map<Rejection, uint64_t> rejections_;  // at most kMaxRejections
   RouteStats unmatched_;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
