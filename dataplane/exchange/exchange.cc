@@ -1,0 +1,667 @@
+#include "dataplane/exchange/exchange.h"
+
+#include "dataplane/policy/rate_table.h"
+#include "dataplane/snapshot/directory.h"
+#include "dataplane/snapshot/forward.h"
+#include "dataplane/telemetry/access_log.h"
+#include "dataplane/telemetry/usage_meter.h"
+#include "dataplane/upstream/pool.h"
+
+namespace gw {
+
+// The way of a request:
+//
+//   on_request_head   rules, route, policies        → decided
+//   decided           go on, answer, or pause       → choose_target | respond | resume later
+//   choose_target     upstream, split, own answer   → prepare_forward
+//   prepare_forward   fields, body pipe, attempt    → send_upstream
+//   on_request_data   body, through the pipe        → send_upstream
+//   on_response_head  policies in reverse           → send_response_head
+//   on_response_data  body, through the pipe        → send_downstream → finish
+//
+// Every failure goes through fail(), every answer of the gateway's own through respond(), every end through finish().
+
+Exchange::Exchange(ExchangeEnv& env)
+    : env_(env),
+      timer_([](void* self) { static_cast<Exchange*>(self)->timed_out(); }, this),
+      total_timer_([](void* self) { static_cast<Exchange*>(self)->total_timed_out(); }, this) {
+  request_.headers.fields().reserve(32);
+  response_.headers.fields().reserve(32);
+}
+
+Exchange::~Exchange() = default;
+
+DownstreamEvents& Exchange::open(DownstreamStream& stream, PinnedTables& tables, const GatewayConfig* gateway,
+                                 uint32_t log_target, ExchangeRef ref) {
+  downstream_ = &stream;
+  tables_ = &tables;
+  log_target_ = log_target;
+  step_ = Step::kHead;
+  ctx_ = PolicyContext{};
+  ctx_.request = &request_;
+  ctx_.tables = &tables.tables;
+  ctx_.gateway = gateway;
+  ctx_.arena = &arena_;
+  ctx_.services = env_.services;
+  ctx_.rates = env_.rates;
+  ctx_.ref = ref;
+  pipeline_.reset(env_.counters);
+  return *this;
+}
+
+void Exchange::recycle() {
+  request_.clear();
+  response_.clear();
+  record_ = RequestRecord{};
+  ids_ = RequestIds{};
+  downstream_ = nullptr;
+  upstream_ = nullptr;
+  tables_ = nullptr;
+  upstream_config_ = nullptr;
+  endpoint_ = nullptr;
+  request_pipe_.reset();
+  response_pipe_.reset();
+  held_.clear();
+  piped_.clear();
+  problem_.clear();
+  sticky_cookie_ = {};
+  attempt_ns_ = 0;
+  step_ = Step::kFree;
+  request_done_ = request_forwarded_ = held_last_ = body_sent_ = response_begun_ = response_head_held_ = close_ = false;
+  expects_continue_ = upstream_paused_ = downstream_paused_ = false;
+  arena_.reset();
+}
+
+// What every exchange needs before anything else can be said about it, also a malformed one.
+void Exchange::begin(int64_t now_ns) {
+  ctx_.now_ns = now_ns;
+  ctx_.wall_ns = now_ns + env_.wall_offset_ns;
+  ++env_.stats->gauges().active_requests;
+  const IpAddress& peer = downstream_->connection().peer;
+  if (ctx_.gateway != nullptr && !ctx_.gateway->trusted_proxies.empty()) {
+    ctx_.peer_trusted = ctx_.gateway->trusted_proxies.contains(peer);
+  }
+  ctx_.client = ctx_.peer_trusted ? client_address(request_, peer, ctx_.gateway->trusted_proxies) : peer;
+  ids_ = make_ids(request_, ctx_.peer_trusted, *env_.random, arena_);
+}
+
+void Exchange::on_request_head() {
+  begin(env_.clock->mono_ns());
+  request_done_ = !request_.has_body;
+  RuleVerdict rule = check_request(request_, arena_, downstream_->connection(), ctx_.peer_trusted, expects_continue_);
+  if (rule.reason != Reason::kNone) {
+    refuse(rule.reason, rule.detail, rule.status, rule.close);
+    return;
+  }
+  if (ctx_.gateway == nullptr) {
+    refuse(Reason::kNotReady, "the node has no configuration for this listener", 0, true);
+    return;
+  }
+  RouteResult found = ctx_.gateway->match(request_, arena_);
+  if (found.kind != RouteResult::Kind::kFound) {
+    if (found.kind == RouteResult::Kind::kMethodNotAllowed) {
+      LocalResponse local;
+      local.reason = Reason::kMethodNotAllowed;
+      HeaderField allow{"allow", found.allow, HeaderId::kOther};
+      local.headers = &allow;
+      local.header_count = 1;
+      respond(local, {});
+    } else {
+      refuse(Reason::kNoRoute, found.api == nullptr ? "no Api claims this host and path" : "no route of the Api matches");
+    }
+    return;
+  }
+  ctx_.route = found.route;
+  ctx_.preflight = found.preflight;
+  if (request_.wants_websocket) {
+    refuse(Reason::kBadRequest, "this route takes no WebSocket upgrade", 0, true);
+    return;
+  }
+  if (request_.content_length > found.route->body_bytes) {
+    env_.stats->count(Counter::kRequestBodyTooLarge);
+    refuse(Reason::kTooLarge, "the body is larger than limits.bodyBytes", 0, true);
+    return;
+  }
+  if (found.route->request_ms > 0) env_.loop->arm(total_timer_, found.route->request_ms);
+  decided(pipeline_.run(ctx_));
+}
+
+void Exchange::decided(Decision d) {
+  switch (d.kind) {
+    case Decision::Kind::kNext:
+      choose_target();
+      break;
+    case Decision::Kind::kRespond:
+      respond(*d.response, pipeline_.refused_by());
+      break;
+    case Decision::Kind::kPause:
+      step_ = Step::kPaused;
+      if (!request_done_) {
+        downstream_->pause_request();
+        downstream_paused_ = true;
+      }
+      break;
+  }
+}
+
+void Exchange::resume(Decision d) {
+  switch (step_) {
+    case Step::kPaused:
+      if (!pipeline_.paused()) return;
+      step_ = Step::kHead;
+      decided(pipeline_.resume(ctx_, d));
+      break;
+    case Step::kBodyPaused:
+      step_ = Step::kForward;
+      piped_.clear();
+      pipe_request(request_pipe_->resume(ctx_, d, piped_), request_done_ && held_.empty() && !held_last_, nullptr);
+      break;
+    case Step::kResponsePaused:
+      step_ = Step::kForward;
+      piped_.clear();
+      pipe_response(response_pipe_->resume(ctx_, d, piped_), held_last_, nullptr);
+      break;
+    default:
+      return;  // it went on without
+  }
+  if (step_ != Step::kDone) {
+    if (upstream_ != nullptr) upstream_->flush();
+    downstream_->flush();
+  }
+}
+
+void Exchange::choose_target() {
+  const RouteTo& to = ctx_.route->to();
+  if (const auto* ref = std::get_if<UpstreamRef>(&to)) {
+    prepare_forward(ref->upstream);
+  } else if (const auto* split = std::get_if<SplitTo>(&to)) {
+    ArmPick pick = pick_arm(*split, {&request_, &ctx_.identity, ctx_.client, env_.random, &arena_});
+    if (pick.arm == kNoIndex) {
+      refuse(Reason::kNoHealthyEndpoint, "every side of the split has weight 0");
+      return;
+    }
+    sticky_cookie_ = pick.set_cookie;
+    prepare_forward(pick.upstream);
+  } else if (const auto* redirect = std::get_if<RedirectTo>(&to)) {
+    respond(*redirect_to(*redirect, request_, ctx_.over_tls, arena_), {});
+  } else {
+    respond(*respond_with(std::get<RespondWith>(to), arena_), {});
+  }
+}
+
+void Exchange::prepare_forward(uint32_t upstream_index) {
+  upstream_config_ = tables_->tables.snapshot->upstream(upstream_index);
+  if (upstream_config_ == nullptr) {
+    refuse(Reason::kInternal, "the upstream is not in the snapshot");
+    return;
+  }
+  step_ = Step::kForward;
+  add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity, arena_);
+  const RewriteRule& rewrite = ctx_.route->rewrite();
+  if (rewrite.any()) {
+    request_.target = upstream_target(rewrite, request_, arena_);
+    if (!rewrite.host.empty()) request_.authority = rewrite.host;
+  }
+  if (BodyPipe::wants(ctx_, pipeline_, BodyPipe::Direction::kRequest)) {
+    request_pipe_ = std::make_unique<BodyPipe>(ctx_, pipeline_, BodyPipe::Direction::kRequest);
+    if (request_pipe_->transforms() && request_.has_body) request_.content_length = -1;
+  }
+  if (expects_continue_ && !request_done_) downstream_->send_interim(100, nullptr);
+  if (request_pipe_ == nullptr && !attempt()) return;
+  if (!request_.has_body) {
+    if (request_pipe_ != nullptr) {
+      request_body({}, true, nullptr);
+    } else {
+      request_sent();
+    }
+    return;
+  }
+  env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  if (!held_.empty() || held_last_) {
+    std::string held;
+    held.swap(held_);
+    bool last = held_last_;
+    held_last_ = false;
+    request_body(held, last, nullptr);
+    if (step_ == Step::kDone) return;
+  }
+  if (downstream_paused_ && (upstream_ == nullptr || upstream_->queued() <= kHighWater)) {
+    downstream_paused_ = false;
+    downstream_->resume_request();
+  }
+}
+
+// Takes a connection and gives it the request's head. False: the exchange has been answered.
+bool Exchange::attempt() {
+  bool fresh = record_.attempts > 0;
+  UpstreamPool::Acquired acquired = env_.pool->acquire(*upstream_config_, *this, request_.method, endpoint_, fresh);
+  ++record_.attempts;
+  attempt_ns_ = record_.attempts == 1 ? ctx_.now_ns : env_.clock->mono_ns();
+  endpoint_ = acquired.endpoint;
+  if (acquired.stream == nullptr) {
+    env_.stats->count(Counter::kUpstreamPoolFull);
+    fail(acquired.error);
+    return false;
+  }
+  upstream_ = acquired.stream;
+  record_.target = arena_.copy(upstream_->target());
+  upstream_->send_head(request_);
+  return true;
+}
+
+void Exchange::on_request_data(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (last) request_done_ = true;
+  record_.request_bytes += piece.size();
+  if (step_ == Step::kDone) return;
+  if (record_.request_bytes > static_cast<uint64_t>(ctx_.route->body_bytes)) {
+    env_.stats->count(Counter::kRequestBodyTooLarge);
+    fail({Reason::kTooLarge, ProxyError::Retry::kNever, "the body is larger than limits.bodyBytes"});
+    return;
+  }
+  if (step_ == Step::kPaused || step_ == Step::kBodyPaused) {
+    held_.append(piece);
+    held_last_ = held_last_ || last;
+    return;
+  }
+  if (!last && !downstream_paused_) env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  request_body(piece, last, trailers);
+}
+
+void Exchange::request_body(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (request_pipe_ == nullptr) {
+    send_upstream(piece, last, trailers);
+    return;
+  }
+  piped_.clear();
+  pipe_request(request_pipe_->write(ctx_, piece, last, piped_), last, trailers);
+}
+
+// What the pipe says of a piece; `piped_` holds what may go on.
+void Exchange::pipe_request(Decision d, bool last, const HeaderList* trailers) {
+  if (d.kind == Decision::Kind::kRespond) {
+    const Policy* by = request_pipe_->refused_by();
+    respond(*d.response, by != nullptr ? arena_.copy(by->info().owner + "/" + by->info().name) : std::string_view());
+    return;
+  }
+  if (d.kind == Decision::Kind::kPause) {
+    step_ = Step::kBodyPaused;
+    timer_.cancel();
+    if (!request_done_) {
+      downstream_->pause_request();
+      downstream_paused_ = true;
+    }
+    return;
+  }
+  // Policies that collect hold the whole back: the upstream is asked when the first byte may go.
+  if (upstream_ == nullptr && record_.attempts == 0) {
+    if (piped_.empty() && !last) return;
+    if (!attempt()) return;
+  }
+  if (request_.has_body) {
+    send_upstream(piped_, last, trailers);
+  } else {
+    request_sent();
+  }
+  if (step_ != Step::kForward) return;
+  if (!held_.empty() || held_last_) {
+    std::string held;
+    held.swap(held_);
+    bool held_last = held_last_;
+    held_last_ = false;
+    request_body(held, held_last, nullptr);
+  } else if (downstream_paused_ && !request_done_) {
+    downstream_paused_ = false;
+    downstream_->resume_request();
+    env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  }
+}
+
+void Exchange::send_upstream(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (upstream_ == nullptr) return;  // the answer came before the body's end
+  body_sent_ = true;
+  upstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
+  if (last) {
+    request_sent();
+  } else if (upstream_->queued() > (upstream_->connected() ? kHighWater : 0) && !downstream_paused_) {
+    downstream_paused_ = true;
+    downstream_->pause_request();
+    env_.loop->arm(timer_, upstream_->connected() ? upstream_config_->idle_ms : upstream_config_->connect_ms + kClientStallMs);
+  }
+}
+
+void Exchange::request_sent() {
+  request_forwarded_ = true;
+  if (!response_begun_) env_.loop->arm(timer_, upstream_config_->first_byte_ms);
+}
+
+void Exchange::on_request_read_done() {
+  if (upstream_ != nullptr) upstream_->flush();
+}
+
+void Exchange::on_upstream_drained() {
+  if (downstream_paused_ && step_ == Step::kForward && !request_done_) {
+    downstream_paused_ = false;
+    downstream_->resume_request();
+    env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  }
+}
+
+void Exchange::on_response_interim(int status, const HeaderList& headers) {
+  if (status == 103 && !response_begun_) downstream_->send_interim(103, &headers);
+}
+
+void Exchange::on_response_head() {
+  record_.reached_upstream = true;
+  remove_connection_fields(response_.headers);
+  if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
+  if (pipeline_.wants_response(ctx_)) pipeline_.on_response(ctx_, response_);
+  if (BodyPipe::wants(ctx_, pipeline_, BodyPipe::Direction::kResponse) && request_.method != Method::kHead) {
+    response_pipe_ = std::make_unique<BodyPipe>(ctx_, pipeline_, BodyPipe::Direction::kResponse);
+    if (response_pipe_->transforms() && response_.has_body) response_.content_length = -1;
+    response_head_held_ = true;
+    return;
+  }
+  send_response_head();
+}
+
+void Exchange::send_response_head() {
+  response_head_held_ = false;
+  response_begun_ = true;
+  record_.status = response_.status;
+  if (!request_done_) close_ = true;
+  downstream_->send_head(response_, close_);
+}
+
+void Exchange::on_response_data(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (step_ == Step::kDone) return;
+  if (response_pipe_ == nullptr) {
+    send_downstream(piece, last, trailers);
+    return;
+  }
+  if (step_ == Step::kResponsePaused) {
+    held_.append(piece);
+    held_last_ = held_last_ || last;
+    return;
+  }
+  piped_.clear();
+  pipe_response(response_pipe_->write(ctx_, piece, last, piped_), last, trailers);
+}
+
+void Exchange::pipe_response(Decision d, bool last, const HeaderList* trailers) {
+  if (d.kind == Decision::Kind::kRespond) {
+    if (response_begun_) {
+      fail({d.response->reason, ProxyError::Retry::kNever, "a policy refused the answer's body"});
+    } else {
+      const Policy* by = response_pipe_->refused_by();
+      respond(*d.response, by != nullptr ? arena_.copy(by->info().owner + "/" + by->info().name) : std::string_view());
+    }
+    return;
+  }
+  if (d.kind == Decision::Kind::kPause) {
+    step_ = Step::kResponsePaused;
+    timer_.cancel();
+    held_.clear();
+    held_last_ = last;
+    if (!last) {
+      upstream_paused_ = true;
+      upstream_->pause_response();
+    }
+    return;
+  }
+  if (response_head_held_ && (last || !piped_.empty())) {
+    if (last && response_.has_body && response_.content_length < 0) response_.content_length = static_cast<int64_t>(piped_.size());
+    send_response_head();
+  }
+  if (!held_.empty()) {
+    std::string held;
+    held.swap(held_);
+    bool held_last = held_last_;
+    held_last_ = false;
+    if (response_begun_ && !piped_.empty()) send_downstream(piped_, false, nullptr);
+    if (step_ == Step::kDone) return;
+    piped_.clear();
+    pipe_response(response_pipe_->write(ctx_, held, held_last, piped_), held_last, trailers);
+    return;
+  }
+  if (response_begun_) {
+    send_downstream(piped_, last, trailers);
+  }
+  if (step_ == Step::kForward && upstream_paused_ && downstream_->queued() <= kHighWater && upstream_ != nullptr) {
+    upstream_paused_ = false;
+    upstream_->resume_response();
+  }
+}
+
+void Exchange::send_downstream(std::string_view piece, bool last, const HeaderList* trailers) {
+  record_.response_bytes += piece.size();
+  downstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
+  if (last) {
+    attempt_ended(AttemptResult::kOk);
+    finish();
+    return;
+  }
+  if (downstream_->queued() > kHighWater && !upstream_paused_ && upstream_ != nullptr) {
+    upstream_paused_ = true;
+    upstream_->pause_response();
+    env_.loop->arm(timer_, kClientStallMs);
+  }
+}
+
+void Exchange::on_response_read_done() {
+  if (step_ == Step::kDone) return;
+  downstream_->flush();
+  if (step_ == Step::kForward && response_begun_ && !upstream_paused_) env_.loop->arm(timer_, upstream_config_->idle_ms);
+}
+
+void Exchange::on_downstream_drained() {
+  if (upstream_paused_ && step_ == Step::kForward && upstream_ != nullptr) {
+    upstream_paused_ = false;
+    upstream_->resume_response();
+    env_.loop->arm(timer_, upstream_config_->idle_ms);
+  }
+}
+
+bool Exchange::may_retry(const ProxyError& error) const {
+  if (response_begun_ || response_head_held_ || body_sent_ || record_.attempts >= kMaxAttempts) return false;
+  if (error.retry == ProxyError::Retry::kSafe) {
+    return upstream_config_->targets.size() > 1 && record_.attempts < static_cast<int>(upstream_config_->targets.size());
+  }
+  return error.retry == ProxyError::Retry::kIfReused && is_idempotent(request_.method) && !request_.has_body;
+}
+
+void Exchange::on_upstream_failed(const ProxyError& error) {
+  upstream_ = nullptr;
+  if (step_ == Step::kDone) return;
+  AttemptResult result = AttemptResult::kReset;
+  if (error.reason == Reason::kUpstreamConnect) result = AttemptResult::kConnect;
+  if (error.reason == Reason::kUpstreamTimeout) result = AttemptResult::kTimeout;
+  if (error.reason == Reason::kUpstreamInvalid) result = AttemptResult::kInvalid;
+  attempt_ended(result);
+  if (error.retry != ProxyError::Retry::kSafe) record_.reached_upstream = true;
+  if (may_retry(error)) {
+    env_.stats->retry(*upstream_config_);
+    if (error.retry == ProxyError::Retry::kIfReused) {
+      env_.stats->count(Counter::kRetryReused);
+      endpoint_ = nullptr;  // the target is well, only that connection was old
+    }
+    record_.reached_upstream = false;
+    if (attempt() && !request_.has_body) request_sent();
+    return;
+  }
+  fail(error);
+}
+
+void Exchange::attempt_ended(AttemptResult result) {
+  if (upstream_config_ == nullptr || record_.attempts == 0) return;
+  int64_t now_ns = env_.clock->mono_ns();
+  record_.upstream_ns += now_ns - attempt_ns_;
+  env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
+}
+
+void Exchange::release_upstream() {
+  if (upstream_ == nullptr) return;
+  UpstreamStream* stream = upstream_;
+  upstream_ = nullptr;
+  stream->release();
+}
+
+void Exchange::refuse(Reason reason, std::string_view detail, int status, bool close) {
+  LocalResponse local;
+  local.reason = reason;
+  local.detail = detail;
+  local.status = status;
+  close_ = close_ || close;
+  respond(local, {});
+}
+
+// An answer of the gateway's own, whole, at once.
+void Exchange::respond(const LocalResponse& local, std::string_view by) {
+  if (upstream_ != nullptr) {
+    record_.reached_upstream = record_.reached_upstream || upstream_->connected();
+    release_upstream();
+  }
+  response_.clear();
+  response_.status = status_of(local);
+  for (size_t i = 0; i < local.header_count; ++i) response_.headers.add(local.headers[i].name, local.headers[i].value);
+  std::string_view body, type;
+  if (local.has_own_body) {
+    body = local.body;
+    type = local.content_type;
+    if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
+  } else {
+    bool html = prefers_html(request_), full = ctx_.gateway != nullptr && ctx_.gateway->full_error_detail;
+    problem_.clear();
+    write_problem(problem_, local,
+                  {ids_.request_id, full ? by : std::string_view(), full ? tables_->tables.snapshot->version() : 0}, html);
+    body = problem_;
+    type = problem_type(html);
+    response_.headers.add("cache-control", "no-store");
+  }
+  bool bodyless = response_.status == 204 || response_.status == 304 || response_.status < 200;
+  if (!bodyless && !type.empty()) response_.headers.add("content-type", type, HeaderId::kContentType);
+  response_.headers.add("x-request-id", ids_.request_id, HeaderId::kXRequestId);
+  response_.headers.add("date", env_.date, HeaderId::kDate);
+  response_.content_length = bodyless ? -1 : static_cast<int64_t>(body.size());
+  response_.has_body = !bodyless && request_.method != Method::kHead;
+  if (!response_.has_body) body = {};
+  if (ctx_.gateway != nullptr) {
+    if (local.has_own_body && pipeline_.wants_response(ctx_)) {
+      pipeline_.on_response(ctx_, response_);
+    } else {
+      pipeline_.on_local_response(ctx_, response_);
+    }
+  }
+  record_.status = response_.status;
+  record_.reason = local.reason;
+  record_.policy = by;
+  record_.response_bytes = body.size();
+  response_begun_ = true;
+  downstream_->send_head(response_, close_ || local.reason == Reason::kBadRequest);
+  downstream_->send_data(body, true, nullptr);
+  finish();
+}
+
+void Exchange::on_request_invalid(const ProxyError& error) {
+  if (ctx_.now_ns == 0) begin(env_.clock->mono_ns());
+  if (error.reason == Reason::kHeadersTooLarge) env_.stats->count(Counter::kRequestHeadTooLarge);
+  if (error.reason == Reason::kRequestTimeout) env_.stats->count(Counter::kRequestTimeouts);
+  request_done_ = true;
+  fail(error);
+}
+
+void Exchange::fail(const ProxyError& error) {
+  if (step_ == Step::kDone) return;
+  if (!response_begun_) {
+    refuse(error.reason, error.detail, error.status, !request_done_ || error.reason == Reason::kBadRequest ||
+                                                         error.reason == Reason::kHeadersTooLarge ||
+                                                         error.reason == Reason::kRequestTimeout);
+    return;
+  }
+  record_.reason = error.reason;
+  downstream_->reset();
+  finish();
+}
+
+void Exchange::on_downstream_closed() {
+  if (step_ == Step::kDone) return;
+  env_.stats->count(Counter::kClientClosed);
+  if (upstream_ != nullptr) {
+    record_.reached_upstream = record_.reached_upstream || upstream_->connected();
+    attempt_ended(AttemptResult::kCancelled);
+  }
+  record_.reason = Reason::kClientClosed;
+  if (!response_begun_) record_.status = info(Reason::kClientClosed).status;
+  downstream_->reset();
+  finish();
+}
+
+void Exchange::timed_out() {
+  if (step_ != Step::kForward) return;
+  if (upstream_paused_) {
+    on_downstream_closed();  // the client takes nothing
+  } else if (!request_done_ && !downstream_paused_ && !response_begun_) {
+    env_.stats->count(Counter::kRequestTimeouts);
+    fail({Reason::kRequestTimeout, ProxyError::Retry::kNever, "the request's body stalled"});
+  } else {
+    record_.reached_upstream = record_.reached_upstream || (upstream_ != nullptr && upstream_->connected());
+    attempt_ended(AttemptResult::kTimeout);
+    fail({Reason::kUpstreamTimeout, ProxyError::Retry::kNever,
+          response_begun_ ? "the upstream's answer stalled" : "the upstream did not answer in time"});
+  }
+}
+
+void Exchange::total_timed_out() {
+  if (step_ == Step::kDone || step_ == Step::kFree) return;
+  env_.stats->count(Counter::kRequestTimeouts);
+  if (upstream_ != nullptr) {
+    record_.reached_upstream = record_.reached_upstream || upstream_->connected();
+    attempt_ended(AttemptResult::kTimeout);
+  }
+  Reason reason = request_done_ && upstream_config_ != nullptr ? Reason::kUpstreamTimeout : Reason::kRequestTimeout;
+  fail({reason, ProxyError::Retry::kNever, "the request took longer than timeouts.request"});
+}
+
+void Exchange::finish() {
+  step_ = Step::kDone;
+  timer_.cancel();
+  total_timer_.cancel();
+  release_upstream();
+  pipeline_.done(ctx_);
+  record(env_.clock->mono_ns());
+  --env_.stats->gauges().active_requests;
+  DownstreamStream* stream = downstream_;
+  env_.finished(env_.worker, *this);
+  stream->release();
+}
+
+void Exchange::record(int64_t now_ns) {
+  RequestRecord& r = record_;
+  r.wall_ns = ctx_.wall_ns;
+  r.duration_ns = now_ns - ctx_.now_ns;
+  r.request_id = ids_.request_id;
+  r.trace_id = ids_.trace_id;
+  r.config_version = tables_->tables.snapshot->version();
+  r.gateway = ctx_.gateway;
+  r.route = ctx_.route;
+  r.app = ctx_.identity.app;
+  r.subscription = ctx_.identity.subscription;
+  r.plan = ctx_.identity.plan;
+  r.method = request_.method;
+  r.method_text = request_.method_text;
+  r.host = request_.host;
+  r.path = request_.path;
+  r.client = ctx_.client;
+  if (upstream_config_ != nullptr) {
+    r.upstream_index = upstream_config_->index;
+    r.upstream = upstream_config_->name;
+  }
+  r.metered = r.reached_upstream && ctx_.route != nullptr && ctx_.route->metered();
+  env_.stats->record(r);
+  if (r.metered && env_.usage != nullptr) env_.usage->record(r);
+  if (env_.log != nullptr && log_target_ != UINT32_MAX) {
+    r.user_agent = request_.headers.get(HeaderId::kUserAgent);
+    env_.log->write(r, log_target_);
+  }
+}
+
+}  // namespace gw

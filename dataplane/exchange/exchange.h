@@ -1,0 +1,158 @@
+// One request and its response, from the request's head to the last byte handed to the client's socket. exchange.cc holds the
+// whole flow, step after step; everything that it calls is a leaf.
+//
+// Owner: the worker's ExchangeTable; recycled at the end of the turn in which it ends. Worker's thread. Outside the call stack
+// an exchange is an ExchangeRef: what comes late finds another generation and is dropped.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/base/arena.h"
+#include "common/base/clock.h"
+#include "dataplane/exchange/forwarding.h"
+#include "dataplane/exchange/local_response.h"
+#include "dataplane/exchange/streams.h"
+#include "dataplane/loop/loop.h"
+#include "dataplane/policy/body_pipe.h"
+#include "dataplane/policy/pipeline.h"
+#include "dataplane/snapshot/snapshot.h"
+#include "dataplane/snapshot/tables.h"
+#include "dataplane/telemetry/request_record.h"
+#include "dataplane/telemetry/worker_stats.h"
+
+namespace gw {
+
+class AccessLogBuffer;
+class Exchange;
+class RateTable;
+class UpstreamPool;
+class UsageMeter;
+
+// Tables in force at some time, and how many exchanges keep them. Worker's thread.
+struct PinnedTables {
+  Tables tables;
+  uint64_t exchanges = 0;
+};
+
+// What exchanges work with; one per worker.
+struct ExchangeEnv {
+  Loop* loop = nullptr;
+  UpstreamPool* pool = nullptr;
+  FastRandom* random = nullptr;
+  const Clock* clock = nullptr;
+  RateTable* rates = nullptr;
+  Services* services = nullptr;
+  PolicyCounters* counters = nullptr;
+  WorkerStats* stats = nullptr;
+  UsageMeter* usage = nullptr;      // null: nothing is metered
+  AccessLogBuffer* log = nullptr;   // null: nothing is logged
+  // "Tue, 24 Nov 2026 03:37:10 GMT"; the worker renews it each second.
+  std::string date;
+  // Wall minus monotonic time; renewed with `date`.
+  int64_t wall_offset_ns = 0;
+  // Called once, when the exchange makes no further call; recycle it at the end of the turn.
+  void (*finished)(void* worker, Exchange& exchange) = nullptr;
+  void* worker = nullptr;
+};
+
+class Exchange final : private DownstreamEvents, private UpstreamEvents {
+ public:
+  // A client that takes nothing for so long is given up.
+  static constexpr int64_t kClientStallMs = 60'000;
+  static constexpr size_t kHighWater = 65536;  // bytes queued towards one side before the other is paused
+  static constexpr int kMaxAttempts = 3;
+
+  explicit Exchange(ExchangeEnv& env);
+  ~Exchange() override;
+
+  // A new request on `stream`; `gateway` null: the listener's Gateway is gone.
+  DownstreamEvents& open(DownstreamStream& stream, PinnedTables& tables, const GatewayConfig* gateway, uint32_t log_target,
+                         ExchangeRef ref);
+  // What a paused policy waited for has come.
+  void resume(Decision d);
+  // Forgets everything, ready for open().
+  void recycle();
+
+  PinnedTables* tables() const { return tables_; }
+  ExchangeRef ref() const { return ctx_.ref; }
+
+ private:
+  enum class Step : uint8_t { kFree, kHead, kPaused, kBodyPaused, kForward, kResponsePaused, kDone };
+
+  // DownstreamEvents
+  RequestHead& request_head() override { return request_; }
+  void on_request_head() override;
+  void on_request_invalid(const ProxyError& error) override;
+  void on_request_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  void on_downstream_closed() override;
+  void on_downstream_drained() override;
+  void on_request_read_done() override;
+  // UpstreamEvents
+  ResponseHead& response_head() override { return response_; }
+  void on_response_interim(int status, const HeaderList& headers) override;
+  void on_response_head() override;
+  void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  void on_upstream_failed(const ProxyError& error) override;
+  void on_upstream_drained() override;
+  void on_response_read_done() override;
+
+  void begin(int64_t now_ns);
+  void decided(Decision d);
+  void choose_target();
+  void prepare_forward(uint32_t upstream_index);
+  void request_body(std::string_view piece, bool last, const HeaderList* trailers);
+  void pipe_request(Decision d, bool last, const HeaderList* trailers);
+  bool attempt();
+  void send_upstream(std::string_view piece, bool last, const HeaderList* trailers);
+  void request_sent();
+  void send_response_head();
+  void pipe_response(Decision d, bool last, const HeaderList* trailers);
+  void send_downstream(std::string_view piece, bool last, const HeaderList* trailers);
+  bool may_retry(const ProxyError& error) const;
+  void attempt_ended(AttemptResult result);
+  void respond(const LocalResponse& local, std::string_view by);
+  void refuse(Reason reason, std::string_view detail, int status = 0, bool close = false);
+  void fail(const ProxyError& error);
+  void timed_out();
+  void total_timed_out();
+  void finish();
+  void record(int64_t now_ns);
+  void release_upstream();
+
+  ExchangeEnv& env_;
+  Arena arena_;
+  RequestHead request_;
+  ResponseHead response_;
+  PolicyContext ctx_;
+  Pipeline pipeline_;
+  RequestRecord record_;
+  RequestIds ids_;
+  DownstreamStream* downstream_ = nullptr;
+  UpstreamStream* upstream_ = nullptr;
+  PinnedTables* tables_ = nullptr;
+  const UpstreamConfig* upstream_config_ = nullptr;
+  const void* endpoint_ = nullptr;
+  std::unique_ptr<BodyPipe> request_pipe_, response_pipe_;
+  std::string held_;           // request body that came while a policy paused
+  std::string piped_;          // what a pipe gave out
+  std::string problem_;        // body of a problem document
+  std::string_view sticky_cookie_;
+  Timer timer_;                // of the step in work
+  Timer total_timer_;          // of the whole, where the Route limits it
+  int64_t attempt_ns_ = 0;
+  uint32_t log_target_ = UINT32_MAX;
+  Step step_ = Step::kFree;
+  bool request_done_ = false;      // all of the request has come
+  bool request_forwarded_ = false; // and was given to the upstream
+  bool held_last_ = false;
+  bool body_sent_ = false;         // a piece of the body went upstream: no further attempt
+  bool response_begun_ = false;    // towards the client
+  bool response_head_held_ = false;
+  bool close_ = false;
+  bool expects_continue_ = false;
+  bool upstream_paused_ = false, downstream_paused_ = false;
+};
+
+}  // namespace gw

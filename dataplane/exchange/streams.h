@@ -1,0 +1,119 @@
+// The two ends of an exchange, free of the HTTP version. Sessions (http1, later http2) implement the streams, the exchange
+// implements the events. All on the worker's thread.
+//
+// Rules: pieces of a body are views that are good during the call; whoever gets one writes or copies it. Pausing stops
+// reading; what was read already is still delivered. flush() is called once at the end of each read event, so that a head
+// and its first piece leave in one write. After release() or reset() neither side calls the other again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "common/http/address.h"
+#include "common/http/message.h"
+#include "common/http/reason.h"
+
+namespace gw {
+
+// Every failure of an exchange, in one form.
+struct ProxyError {
+  enum class Retry : uint8_t {
+    kNever,
+    kIfReused,  // the connection had served before and died before it gave a byte: the request was most likely not seen
+    kSafe,      // nothing was sent
+  };
+  Reason reason = Reason::kNone;
+  Retry retry = Retry::kNever;
+  const char* detail = "";
+  int status = 0;  // 0: the reason's own
+};
+
+// What is known of the client's connection.
+struct ConnectionInfo {
+  IpAddress peer;
+  char peer_text[46];  // of `peer`
+  uint8_t peer_text_size = 0;
+  uint16_t peer_port = 0;
+  uint16_t local_port = 0;
+  bool http10 = false;
+};
+
+class DownstreamEvents {
+ public:
+  virtual ~DownstreamEvents() = default;
+  // Filled by the session before on_request_head: method, target (raw), headers, has_body, content_length.
+  virtual RequestHead& request_head() = 0;
+  virtual void on_request_head() = 0;
+  // The message breaks the protocol: in place of on_request_head, or within the body. The connection ends after the answer.
+  virtual void on_request_invalid(const ProxyError& error) = 0;
+  virtual void on_request_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  // The client is gone.
+  virtual void on_downstream_closed() = 0;
+  virtual void on_downstream_drained() = 0;
+  // End of a read event: what was held back may be written now.
+  virtual void on_request_read_done() = 0;
+};
+
+class DownstreamStream {
+ public:
+  virtual ~DownstreamStream() = default;
+  virtual const ConnectionInfo& connection() const = 0;
+  // 100 or 103.
+  virtual void send_interim(int status, const HeaderList* headers) = 0;
+  // `close`: the connection must not be used again.
+  virtual void send_head(const ResponseHead& head, bool close) = 0;
+  virtual void send_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  virtual void flush() = 0;
+  // Bytes that the kernel has not taken.
+  virtual size_t queued() const = 0;
+  virtual void pause_request() = 0;
+  virtual void resume_request() = 0;
+  // Ends the response so that the client sees that it is not complete.
+  virtual void reset() = 0;
+  // The exchange is done with this request; the last call.
+  virtual void release() = 0;
+};
+
+class UpstreamEvents {
+ public:
+  virtual ~UpstreamEvents() = default;
+  // Filled by the session before on_response_head.
+  virtual ResponseHead& response_head() = 0;
+  virtual void on_response_interim(int status, const HeaderList& headers) = 0;
+  virtual void on_response_head() = 0;
+  virtual void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  // The stream is gone; nothing else comes. Never from within a call of the exchange's.
+  virtual void on_upstream_failed(const ProxyError& error) = 0;
+  // All that was queued, and the connection if it was not there yet, is done.
+  virtual void on_upstream_drained() = 0;
+  virtual void on_response_read_done() = 0;
+};
+
+class UpstreamStream {
+ public:
+  virtual ~UpstreamStream() = default;
+  virtual void send_head(const RequestHead& head) = 0;
+  virtual void send_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  virtual void flush() = 0;
+  virtual size_t queued() const = 0;
+  virtual void pause_response() = 0;
+  virtual void resume_response() = 0;
+  // The connection had served another exchange before.
+  virtual bool reused() const = 0;
+  // False: what was sent is still held back.
+  virtual bool connected() const = 0;
+  // host:port, for logs.
+  virtual std::string_view target() const = 0;
+  // Done with it, whether or not it is finished; the last call. A connection in doubt is closed.
+  virtual void release() = 0;
+};
+
+// Gives sessions exchanges; the worker implements it.
+class ExchangeHost {
+ public:
+  virtual ~ExchangeHost() = default;
+  virtual DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t listener) = 0;
+};
+
+}  // namespace gw

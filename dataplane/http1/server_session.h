@@ -1,0 +1,123 @@
+// One client connection speaking HTTP/1: reads requests one after the other, gives each to an exchange, writes its response.
+//
+// Owner: the worker's session list; destroyed at the end of the turn in which it closes. Worker's thread.
+// Memory: a block from the pool from a request's first byte until its exchange is released; an idle session owns none.
+// Pipelined requests stay unparsed in the block until their turn.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/exchange/streams.h"
+#include "dataplane/http1/chunked.h"
+#include "dataplane/http1/framing.h"
+#include "dataplane/http1/head_parser.h"
+#include "dataplane/loop/loop.h"
+#include "dataplane/loop/tcp_stream.h"
+
+namespace gw::http1 {
+
+// Limits of one listener; replaced as a whole when the configuration changes.
+struct ServerLimits {
+  HeadLimits head;
+  int64_t head_timeout_ms = 10'000;
+  int64_t idle_timeout_ms = 60'000;
+};
+
+class ServerSession;
+
+// The worker, as a session sees it.
+class ServerHost : public ExchangeHost {
+ public:
+  virtual const ServerLimits& limits(uint32_t listener) = 0;
+  // No further request on any connection once true: responses carry `Connection: close`.
+  virtual bool draining() const = 0;
+  // The session has closed; the host destroys it at the end of the turn.
+  virtual void session_closed(ServerSession& session) = 0;
+};
+
+class ServerSession final : public DownstreamStream, private TcpStream::Events {
+ public:
+  static constexpr int64_t kLingerMs = 2'000;          // reading on after the last answer, so that the client gets it
+  static constexpr size_t kLingerBytes = 1 << 20;
+  static constexpr size_t kMinBodyRoom = 4096;         // behind a head in its block
+
+  ServerSession(Loop& loop, ServerHost& host, uint32_t listener);
+  ~ServerSession() override;
+
+  // Takes the connection and begins to read. Negative uv error: destroy me.
+  int start(uv_stream_t* server);
+  // Closes when idle; else after the response in work.
+  void drain();
+  // At once, dropping what is in work (the exchange is told).
+  void abort();
+
+  // DownstreamStream
+  const ConnectionInfo& connection() const override { return info_; }
+  void send_interim(int status, const HeaderList* headers) override;
+  void send_head(const ResponseHead& head, bool close) override;
+  void send_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  void flush() override;
+  size_t queued() const override { return stream_.queued(); }
+  void pause_request() override;
+  void resume_request() override;
+  void reset() override;
+  void release() override;
+
+  // The host's list.
+  ServerSession* next = nullptr;
+  ServerSession* prev = nullptr;
+
+ private:
+  enum class State : uint8_t { kIdle, kHead, kExchange, kLinger, kClosed };
+
+  std::span<char> read_buffer() override;
+  void on_read(size_t size) override;
+  void on_read_end(int error) override;
+  void on_drained() override;
+  void on_write_error(int error) override;
+
+  void process();
+  bool read_head();
+  void begin_exchange();
+  void open_exchange(bool http10);
+  void refuse_head(const ProxyError& error);
+  void deliver_body();
+  void next_request();
+  void grow_block(size_t capacity);
+  void linger();
+  void close();
+  void timed_out();
+  void write_failed();
+
+  Loop& loop_;
+  ServerHost& host_;
+  TcpStream stream_;
+  HeadParser parser_{HeadParser::Side::kRequest};
+  ChunkedDecoder chunks_;
+  Block block_;
+  size_t begin_ = 0;       // of the head in work
+  size_t body_begin_ = 0;  // behind it
+  size_t pos_ = 0;         // taken up to here
+  size_t end_ = 0;         // read up to here
+  DownstreamEvents* events_ = nullptr;
+  ConnectionInfo info_;
+  Timer timer_;            // head, idle or linger
+  Deferred next_task_;     // the next pipelined request
+  Deferred failed_task_;   // a write failed while nobody reads
+  const uint32_t listener_;
+  State state_ = State::kIdle;
+  Framing::Kind body_ = Framing::Kind::kNone;
+  int64_t body_left_ = 0;
+  bool body_done_ = true;
+  bool keep_alive_ = true;
+  bool head_pending_ = false;  // a response head waits in the loop's scratch
+  bool response_begun_ = false;
+  bool response_done_ = false;
+  bool response_chunked_ = false;
+  bool response_has_body_ = true;
+  bool in_process_ = false;
+  bool peer_ended_ = false;
+  bool reset_ = false;
+};
+
+}  // namespace gw::http1

@@ -1,0 +1,109 @@
+#include "dataplane/loop/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "common/base/status.h"
+
+namespace gw {
+namespace {
+
+socklen_t fill(const IpAddress& address, uint16_t port, sockaddr_storage& out) {
+  std::memset(&out, 0, sizeof out);
+  if (address.is_v4()) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    std::memcpy(&v4->sin_addr, address.bytes.data() + 12, 4);
+    return sizeof *v4;
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(port);
+  std::memcpy(&v6->sin6_addr, address.bytes.data(), 16);
+  return sizeof *v6;
+}
+
+// A bound socket, not yet listening; negative errno on failure.
+int bound_socket(const sockaddr_storage& address, socklen_t size, bool share) {
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int one = 1, zero = 0;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (share) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  if (address.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+}  // namespace
+
+absl::StatusOr<ListenSocket> ListenSocket::open(const IpAddress& address, uint16_t port, int workers) {
+  sockaddr_storage where;
+  socklen_t size = fill(address, port, where);
+  auto name = [&] { return "listen on " + (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" + std::to_string(port); };
+  // A plain socket that listens for a moment: it fails if anybody listens there, even one who would share the port.
+  int probe = bound_socket(where, size, false);
+  if (probe < 0) return errno_status(name(), -probe);
+  if (listen(probe, 1) != 0) {
+    int error = errno;
+    close(probe);
+    return errno_status(name(), error);
+  }
+  sockaddr_storage bound;
+  socklen_t bound_size = sizeof bound;
+  getsockname(probe, reinterpret_cast<sockaddr*>(&bound), &bound_size);
+  close(probe);
+  uint16_t actual = ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&bound)->sin_port
+                                                     : reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port);
+  std::vector<int> fds;
+  for (int i = 0; i < workers; ++i) {
+    int fd = bound_socket(bound, bound_size, true);
+    if (fd < 0) {
+      for (int opened : fds) close(opened);
+      return errno_status(name(), -fd);
+    }
+    fds.push_back(fd);
+  }
+  return ListenSocket(std::move(fds), actual);
+}
+
+ListenSocket::~ListenSocket() {
+  for (int fd : fds_) close(fd);
+}
+
+struct Listener::Box {
+  uv_tcp_t handle;
+  OnConnection on_connection;
+  bool open = true;
+};
+
+Listener::Listener(Loop& loop, int fd, OnConnection on_connection) : box_(new Box) {
+  box_->on_connection = std::move(on_connection);
+  uv_tcp_init(loop.uv(), &box_->handle);
+  box_->handle.data = box_;
+  int copy = dup(fd);
+  error_ = copy < 0 ? -errno : uv_tcp_open(&box_->handle, copy);
+  if (error_ != 0) {
+    if (copy >= 0) ::close(copy);
+    return;
+  }
+  error_ = uv_listen(reinterpret_cast<uv_stream_t*>(&box_->handle), kBacklog, [](uv_stream_t* server, int status) {
+    Box* box = static_cast<Box*>(server->data);
+    if (status == 0 && box->open) box->on_connection(server);
+  });
+}
+
+Listener::~Listener() {
+  box_->open = false;
+  uv_close(reinterpret_cast<uv_handle_t*>(&box_->handle), [](uv_handle_t* handle) { delete static_cast<Box*>(handle->data); });
+}
+
+}  // namespace gw

@@ -1,0 +1,140 @@
+// One thread, one loop: its own connections, pools, exchanges and counts. The mailbox (post) is the only door for others.
+//
+// Owner: the Node. What is marked `loop` runs on the worker's thread, mostly as a posted task.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dataplane/exchange/exchange.h"
+#include "dataplane/http1/server_session.h"
+#include "dataplane/loop/listener.h"
+#include "dataplane/loop/loop.h"
+#include "dataplane/loop/resolver.h"
+#include "dataplane/telemetry/access_log.h"
+#include "dataplane/telemetry/usage_meter.h"
+#include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/upstream/pool.h"
+
+namespace gw {
+
+// A listening socket and what it serves now.
+struct SocketBinding {
+  uint32_t id = 0;            // given out once by the node, never again
+  int fd = -1;                // this worker's
+  uint64_t gateway_uid = 0;
+  uint32_t log_target = UINT32_MAX;
+};
+
+struct WorkerOptions {
+  size_t max_connections = 4096;  // of clients; beyond it new ones are closed at once
+  const Clock* clock = &SystemClock::instance();
+  RateTable* rates = nullptr;
+  AccessLog* log = nullptr;
+  UsageMeter* usage = nullptr;    // null: nothing is metered
+  // No exchange is left on this version's snapshot, and it is not in force. On the worker's thread.
+  std::function<void(uint64_t version)> on_drained;
+  // Takes tables that nothing uses any more, to be freed elsewhere. Any thread.
+  std::function<void(Tables)> retire;
+};
+
+class Worker final : private http1::ServerHost, private Services, private PolicyCounters {
+ public:
+  explicit Worker(WorkerOptions options);
+  ~Worker() override;
+
+  void start();
+  // Ends the thread; connections that are left are cut.
+  void stop();
+  bool post(std::function<void()> task) { return loop_.post(std::move(task)); }
+
+  // loop: puts tables and sockets in force. `sockets` is the whole list; those that are gone stop accepting.
+  void install(Tables tables, const std::vector<SocketBinding>& sockets);
+  void install_directory(std::shared_ptr<const Directory> directory);
+  void install_quota(std::shared_ptr<const QuotaView> quota);
+  // loop: stops accepting; every connection ends after the exchange in work. `idle` is called once none is left.
+  void drain(std::function<void()> idle);
+  // loop: cuts what is left.
+  void abort_all();
+  // loop
+  WorkerStats& stats() { return stats_; }
+  UsageMeter* usage() { return options_.usage; }
+  void refresh_gauges();
+  // Listening error of the last install, negative uv error.
+  int listen_error() const { return listen_error_; }
+
+ private:
+  struct Socket {
+    std::unique_ptr<Listener> listener;
+    uint64_t gateway_uid = 0;
+    const GatewayConfig* gateway = nullptr;  // in the tables in force
+    uint32_t log_target = UINT32_MAX;
+    http1::ServerLimits limits;
+  };
+  struct ExchangeSlot {
+    std::unique_ptr<Exchange> exchange;
+    uint32_t generation = 0;
+  };
+  struct ServiceTimer;
+  struct Resume {
+    ExchangeRef ref;
+    Decision decision;
+  };
+
+  // ServerHost
+  DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t listener) override;
+  const http1::ServerLimits& limits(uint32_t listener) override { return sockets_[listener].limits; }
+  bool draining() const override { return draining_; }
+  void session_closed(http1::ServerSession& session) override;
+  // Services
+  const Clock& clock() const override { return *options_.clock; }
+  FastRandom& random() override { return random_; }
+  void after(ExchangeRef ref, int64_t ms, std::function<void()> fn) override;
+  void resume(ExchangeRef ref, Decision d) override;
+  // PolicyCounters
+  void count(const Policy& policy, PolicyCount what) override;
+  void count_plan(const PlanConfig& plan, PolicyCount what) override;
+
+  void accept(uint32_t socket, uv_stream_t* server);
+  Exchange* find(ExchangeRef ref);
+  void exchange_finished(Exchange& exchange);
+  void end_of_turn();
+  void swap(Tables tables);
+  void unpin(PinnedTables& tables);
+  void sweep_tables();
+  void tick();
+
+  const WorkerOptions options_;
+  Loop loop_;
+  FastRandom random_;
+  Resolver resolver_;
+  UpstreamPool pool_;
+  WorkerStats stats_;
+  std::unique_ptr<AccessLogBuffer> log_;
+  ExchangeEnv env_;
+
+  std::vector<Socket> sockets_;  // by id
+  std::unique_ptr<PinnedTables> current_;
+  std::vector<std::unique_ptr<PinnedTables>> old_;  // with exchanges left
+
+  std::vector<ExchangeSlot> slots_;
+  std::vector<uint32_t> free_slots_;
+  std::vector<uint32_t> finished_;   // recycled at the end of the turn
+  std::vector<Resume> resumes_;
+  std::vector<std::unique_ptr<ServiceTimer>> service_timers_;
+  http1::ServerSession* sessions_ = nullptr;
+  size_t session_count_ = 0;
+  std::vector<http1::ServerSession*> dead_sessions_;
+  Deferred turn_task_;
+  Timer tick_timer_;
+  std::function<void()> on_idle_;
+  bool draining_ = false;
+  int listen_error_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace gw
