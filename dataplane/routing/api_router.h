@@ -20,20 +20,19 @@ class ApiRouter {
  public:
   struct Result {
     static constexpr uint32_t kNone = UINT32_MAX;
-    uint32_t route = kNone;   // position in the list that the router was built from
-    uint16_t allow = 0;       // without a route: bits of methods that routes here would take
-    bool method_missed = false;  // without a route: another method would have matched (405)
-    std::vector<const RouteMatch*>* other_methods = nullptr;  // see match()
+    uint32_t route = kNone;      // position in the list that the router was built from
+    bool method_missed = false;  // without a route: some path matched with another method; allow_text() tells
   };
 
-  // `base_path` as written. Routes by position.
+  // `base_path` as written. Routes by position; one that does not lie below the base path (RouteMatch::lies_below) never
+  // matches.
   ApiRouter(std::string_view base_path, std::vector<std::shared_ptr<const RouteMatch>> routes);
   ~ApiRouter();
   ApiRouter(const ApiRouter&) = delete;
 
-  // `path`: decoded, below the base path. The text for Allow of a 405 is made by allow_text().
+  // `path`: decoded, below the base path.
   Result match(const RequestHead& request, const MatchMethod& method, std::string_view path, Arena& arena) const;
-  // "GET, HEAD, POST": every method with which the request would have matched; in the arena.
+  // "GET, HEAD, POST": every method with which the request would have matched, for Allow; empty: none. In the arena.
   std::string_view allow_text(const RequestHead& request, std::string_view path, Arena& arena) const;
 
   const std::vector<std::shared_ptr<const RouteMatch>>& routes() const { return routes_; }
@@ -41,7 +40,7 @@ class ApiRouter {
   size_t memory_bytes() const;  // of the tree, without the RouteMatches
 
  private:
-  friend class TreeBuilder;
+  class TreeBuilder;
   static constexpr uint32_t kNoNode = UINT32_MAX;
 
   struct Ends {  // a run of ends_
@@ -69,9 +68,9 @@ class ApiRouter {
   struct Walk;
 
   uint32_t literal_child(uint32_t node, std::string_view segment) const;
-  bool walk(Walk& walk, uint32_t node, std::string_view rest) const;
+  bool walk(Walk& w, uint32_t node, std::string_view rest) const;
+  bool walk_all(Walk& w, std::string_view path) const;
   bool try_ends(Walk& walk, Ends ends) const;
-  bool try_end(Walk& walk, const End& end) const;
 
   std::string base_;
   std::vector<std::shared_ptr<const RouteMatch>> routes_;

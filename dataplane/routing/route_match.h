@@ -72,10 +72,12 @@ struct NamedCondition {
 enum class MatchFailure : uint8_t { kNone, kPath, kHost, kHeader, kQuery, kMethod };
 
 struct RouteMatch {
+  static constexpr std::string_view kParam = "{";
+
   std::string name;  // owner/name, the last resort of ranking
   PathKind kind = PathKind::kPrefix;
   std::string path_text;              // as written
-  std::vector<std::string> segments;  // decoded; of a template "{x}" is kept as "{"
+  std::vector<std::string> segments;  // decoded; of a template "{x}" is kept as kParam
   std::shared_ptr<const Regex> regex;
   std::string host;  // pattern; empty: all of the Api's
   MethodSet methods;
@@ -92,8 +94,11 @@ struct RouteMatch {
   MatchFailure check(const RequestHead& request, Arena& arena) const;
   // `base`: the Api's base path in normal form. `path`: decoded.
   bool path_matches(std::string_view base, std::string_view path) const;
+  // Every path that it matches lies below `base`, and says so: its first segments are the base's.
+  bool lies_below(std::string_view base) const;
   // What is left of a decoded path after a normal base.
   static std::string_view after_base(std::string_view base, std::string_view path) { return path.substr(base.size()); }
+  bool is_param(size_t segment) const { return kind == PathKind::kTemplate && segments[segment] == kParam; }
   size_t memory_bytes() const;
 };
 
