@@ -153,10 +153,11 @@ run_integration() {
 }
 
 run_system() {
-  local test result=0
+  local tests test result=0
   local -x GW_BUILD_DIR=$root/build/release
-  shopt -s nullglob
-  for test in tests/system/*_test.py; do
+  mapfile -t tests < <(compgen -G 'tests/system/*_test.py' | sort)
+  if ((${#tests[@]} == 0)); then echo "there is no tests/system/*_test.py"; fi
+  for test in "${tests[@]}"; do
     cases "system/$(basename "$test" .py)" --timeout 900 unittest "$test" || result=1
   done
   return $result
