@@ -30,8 +30,7 @@ class PositionMap {
   // object's first line for an empty path. Scalars: where the value stands; mappings and lists: where their key does.
   Position find(std::string_view path) const;
 
-  // Fills file, line and column in, unless they are there. A finding on a list's element that the writer wrote as one
-  // line lands on that line.
+  // Fills file, line and column in, unless they are there.
   void place(Diagnostic& d) const;
 
   const std::string& file() const { return file_; }

@@ -1,0 +1,53 @@
+#include "common/config/future.h"
+
+namespace gw {
+
+const std::vector<FutureName>& future_names() {
+  static const std::vector<FutureName> names = {
+      {"Object", "Certificate"},
+      {"Object", "Migration"},
+      {"Object", "Secret"},
+      {"Object", "Slo"},
+      {"GatewaySpec", "clientAuth"},
+      {"Listener", "certificates"},
+      {"Listener", "http2"},
+      {"Listener", "http3"},
+      {"Listener", "proxyProtocol"},
+      {"Listener", "redirectToHttps"},
+      {"Protocol", "https"},
+      {"UpstreamSpec", "balance"},
+      {"UpstreamSpec", "circuitBreaker"},
+      {"UpstreamSpec", "discovery"},
+      {"UpstreamSpec", "health"},
+      {"UpstreamSpec", "retries"},
+      {"UpstreamSpec", "tls"},
+      {"ApiSpec", "lifecycle"},
+      {"ApiSpec", "openapi"},
+      {"ApiSpec", "portal"},
+      {"ApiSpec", "slo"},
+      {"RouteTarget", "compose"},
+      {"RouteTarget", "migration"},
+      {"RouteTarget", "mirror"},
+      {"PolicyConfig", "cache"},
+      {"PolicyConfig", "clientCertificate"},
+      {"PolicyConfig", "compression"},
+      {"PolicyConfig", "contract"},
+      {"PolicyConfig", "jwt"},
+      {"PolicyConfig", "waf"},
+      {"PlanSpec", "price"},
+      {"Quota", "over"},
+      {"ProductSpec", "approval"},
+      {"ConsumerSpec", "billing"},
+      {"AppSpec", "identities"},
+  };
+  return names;
+}
+
+bool is_future(std::string_view where, std::string_view name) {
+  for (const FutureName& future : future_names()) {
+    if (future.where == where && future.name == name) return true;
+  }
+  return false;
+}
+
+}  // namespace gw
