@@ -1,0 +1,160 @@
+// Every command: what its flags say, and what it does. `run_*` gives the exit code, or the failure that main prints.
+// The flags are bound in flags/*.cc, the only files that know CLI11.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/rollout_wait.h"
+#include "cli/session.h"
+
+namespace gw::cli {
+
+// --- declare
+struct LintOptions {
+  std::vector<std::string> files;
+};
+absl::StatusOr<int> run_lint(Session& session, const LintOptions& options);
+
+struct ChangeOptions {  // plan and diff
+  std::vector<std::string> files;
+  std::string set;
+  bool prune = false;
+  bool exit_code = false;  // plan: 1 when something would change
+  bool exit_zero = false;  // diff: 0 all the same
+  std::string out;         // plan: file for apply --plan
+};
+absl::StatusOr<int> run_plan(Session& session, const ChangeOptions& options);
+absl::StatusOr<int> run_diff(Session& session, const ChangeOptions& options);
+
+struct ApplyOptions {
+  std::vector<std::string> files;
+  std::string plan;
+  std::string set;
+  bool prune = false;
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_apply(Session& session, const ApplyOptions& options);
+
+struct DeleteOptions {
+  std::string kind;
+  std::vector<std::string> names;
+  std::vector<std::string> files;
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_delete(Session& session, const DeleteOptions& options);
+
+struct ExportOptions {
+  std::string kind;
+  std::string set;
+  uint64_t at = 0;
+};
+absl::StatusOr<int> run_export(Session& session, const ExportOptions& options);
+
+struct ExplainOptions {
+  std::string what;  // KIND.path, GWnnnn, REASON; empty: all kinds
+};
+absl::StatusOr<int> run_explain(Session& session, const ExplainOptions& options);
+
+struct InitOptions {
+  std::string upstream;
+  std::string host;
+  std::string directory = "gw";
+  std::string team;     // default: the owner in force, else platform
+  std::string gateway;  // owner/name of one that is there; empty: the server is asked
+  int port = 8080;      // of the listener of a gateway of its own
+  bool force = false;
+};
+absl::StatusOr<int> run_init(Session& session, const InitOptions& options);
+
+// --- look
+struct GetOptions {
+  std::string kind;  // or kind/owner/name
+  std::vector<std::string> names;
+  std::string set;
+  uint64_t at = 0;
+};
+absl::StatusOr<int> run_get(Session& session, const GetOptions& options);
+absl::StatusOr<int> run_describe(Session& session, const GetOptions& options);
+
+struct ExplainRequestOptions {
+  std::string method;
+  std::string url;
+  std::string as_app;
+  uint64_t at = 0;
+  std::vector<std::string> headers;  // "k: v"
+  std::string client_address;
+  std::string gateway;
+  std::vector<std::string> expect;  // STATUS, REASON, route=…, upstream=…
+};
+absl::StatusOr<int> run_explain_request(Session& session, const ExplainRequestOptions& options);
+
+absl::StatusOr<int> run_status(Session& session);
+absl::StatusOr<int> run_version(Session& session, bool client_only);
+absl::StatusOr<int> run_whoami(Session& session);
+
+struct UsageOptions {
+  std::string app, api, plan;
+  std::string from, to;           // 2026-11, 2026-11-24, 2026-11-24T13; UTC
+  std::vector<std::string> by;    // default: app,api,plan,month
+};
+absl::StatusOr<int> run_usage(Session& session, const UsageOptions& options);
+
+// --- roll out
+struct RolloutStatusOptions {
+  uint64_t version = 0;  // 0: the latest
+};
+absl::StatusOr<int> run_rollout_status(Session& session, const RolloutStatusOptions& options);
+absl::StatusOr<int> run_rollout_history(Session& session, int limit);
+absl::StatusOr<int> run_rollout_show(Session& session, uint64_t version);
+
+struct UndoOptions {
+  uint64_t version = 0;
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_rollout_undo(Session& session, const UndoOptions& options);
+absl::StatusOr<int> run_rollout_release(Session& session, const std::string& set);
+
+// --- product
+struct KeyOptions {
+  std::string app;      // create, list
+  std::string id;       // rotate, revoke
+  std::string ttl;      // create
+  std::string overlap;  // rotate; empty: none
+  std::string file;     // import
+  bool no_wait = false;
+};
+absl::StatusOr<int> run_key_create(Session& session, const KeyOptions& options);
+absl::StatusOr<int> run_key_list(Session& session, const KeyOptions& options);
+absl::StatusOr<int> run_key_rotate(Session& session, const KeyOptions& options);
+absl::StatusOr<int> run_key_revoke(Session& session, const KeyOptions& options);
+absl::StatusOr<int> run_key_import(Session& session, const KeyOptions& options);
+
+// --- operate
+struct TokenOptions {
+  std::string name;
+  std::string role;
+  std::string team;
+  std::string ttl;
+  std::string id;
+};
+absl::StatusOr<int> run_node_list(Session& session);
+absl::StatusOr<int> run_token_create(Session& session, const TokenOptions& options);
+absl::StatusOr<int> run_token_list(Session& session);
+absl::StatusOr<int> run_token_revoke(Session& session, const TokenOptions& options);
+
+// --- contexts
+struct ContextOptions {
+  std::string name;
+};
+absl::StatusOr<int> run_context_list(Session& session);
+absl::StatusOr<int> run_context_use(Session& session, const ContextOptions& options);
+absl::StatusOr<int> run_context_set(Session& session, const ContextOptions& options);
+absl::StatusOr<int> run_context_delete(Session& session, const ContextOptions& options);
+
+}  // namespace gw::cli

@@ -1,0 +1,95 @@
+#include "cli/flags/flags.h"
+
+namespace gw::cli {
+namespace {
+
+struct NoOptions {};
+
+CLI::App* add_group(CLI::App& root, const char* name, const char* help, const char* group) {
+  CLI::App* out = root.add_subcommand(name, help)->group(group);
+  out->require_subcommand(1);
+  out->fallthrough();
+  return out;
+}
+
+void bind_keys(CLI::App& root, Invocation& invocation) {
+  CLI::App* key = add_group(root, "key", "API keys of Apps", "Product");
+  auto no_wait = [](CLI::App& c, KeyOptions& o) { c.add_flag("--no-wait", o.no_wait, "Do not wait for the nodes"); };
+  add_command<KeyOptions>(*key, invocation, "create", "Make a key; it is printed this once",
+                          [no_wait](CLI::App& c, KeyOptions& o) {
+                            c.add_option("--app", o.app, "App that it is for")->type_name("OWNER/NAME")->required();
+                            c.add_option("--ttl", o.ttl, "How long it is good; by default for ever")->type_name("DURATION");
+                            no_wait(c, o);
+                          },
+                          run_key_create);
+  add_command<KeyOptions>(*key, invocation, "list", "Keys, without their secrets",
+                          [](CLI::App& c, KeyOptions& o) { c.add_option("--app", o.app, "Only this App's")->type_name("OWNER/NAME"); }, run_key_list);
+  add_command<KeyOptions>(*key, invocation, "rotate", "Make a new key in place of one",
+                          [no_wait](CLI::App& c, KeyOptions& o) {
+                            c.add_option("id", o.id, "Key")->type_name("ID")->required();
+                            c.add_option("--overlap", o.overlap, "How long the old one stays good; by default not at all")->type_name("DURATION");
+                            no_wait(c, o);
+                          },
+                          run_key_rotate);
+  add_command<KeyOptions>(*key, invocation, "revoke", "End a key at once, for good",
+                          [no_wait](CLI::App& c, KeyOptions& o) {
+                            c.add_option("id", o.id, "Key")->type_name("ID")->required();
+                            no_wait(c, o);
+                          },
+                          run_key_revoke);
+  add_command<KeyOptions>(*key, invocation, "import", "Take over foreign keys by their hashes",
+                          [no_wait](CLI::App& c, KeyOptions& o) {
+                            c.add_option("--sha256-file", o.file, "Lines app,sha256-hex")->type_name("FILE")->required();
+                            no_wait(c, o);
+                          },
+                          run_key_import);
+}
+
+void bind_operate(CLI::App& root, Invocation& invocation) {
+  CLI::App* node = add_group(root, "node", "Nodes of the data plane", "Operate");
+  add_command<NoOptions>(*node, invocation, "list", "Every node, its version and its listeners", [](CLI::App&, NoOptions&) {},
+                         [](Session& s, const NoOptions&) { return run_node_list(s); });
+  add_command<TokenOptions>(*node, invocation, "join-token", "Make a token with which nodes join; it is printed this once",
+                            [](CLI::App& c, TokenOptions& o) {
+                              o.role = "join";
+                              o.name = "join";
+                              o.ttl = "24h";
+                              c.add_option("--name", o.name, "What it is for")->type_name("TEXT");
+                              c.add_option("--ttl", o.ttl, "How long it is good (24h)")->type_name("DURATION");
+                            },
+                            run_token_create);
+  CLI::App* token = add_group(root, "token", "Tokens for people and pipelines", "Operate");
+  add_command<TokenOptions>(*token, invocation, "create", "Make a token; it is printed this once",
+                            [](CLI::App& c, TokenOptions& o) {
+                              o.ttl = "90d";
+                              c.add_option("--name", o.name, "Whose it is")->type_name("NAME")->required();
+                              c.add_option("--role", o.role, "viewer, editor or admin")->type_name("ROLE")->required()->check(CLI::IsMember({"viewer", "editor", "admin"}));
+                              c.add_option("--team", o.team, "Team of an editor")->type_name("TEAM");
+                              c.add_option("--ttl", o.ttl, "How long it is good (90d)")->type_name("DURATION");
+                            },
+                            run_token_create);
+  add_command<NoOptions>(*token, invocation, "list", "Tokens, without their secrets", [](CLI::App&, NoOptions&) {},
+                         [](Session& s, const NoOptions&) { return run_token_list(s); });
+  add_command<TokenOptions>(*token, invocation, "revoke", "End a token at once",
+                            [](CLI::App& c, TokenOptions& o) { c.add_option("id", o.id, "Token")->type_name("ID")->required(); }, run_token_revoke);
+}
+
+void bind_contexts(CLI::App& root, Invocation& invocation) {
+  CLI::App* context = add_group(root, "context", "Control planes that gwctl knows", "Start");
+  auto name = [](CLI::App& c, ContextOptions& o) { c.add_option("name", o.name, "Context")->type_name("NAME")->required(); };
+  add_command<NoOptions>(*context, invocation, "list", "Contexts; the current one has a star", [](CLI::App&, NoOptions&) {},
+                         [](Session& s, const NoOptions&) { return run_context_list(s); });
+  add_command<ContextOptions>(*context, invocation, "use", "Use this one from now on", name, run_context_use);
+  add_command<ContextOptions>(*context, invocation, "set", "Make or change one: --server, --token-file, --owner", name, run_context_set);
+  add_command<ContextOptions>(*context, invocation, "delete", "Forget one", name, run_context_delete);
+}
+
+}  // namespace
+
+void bind_access(CLI::App& root, Invocation& invocation) {
+  bind_keys(root, invocation);
+  bind_operate(root, invocation);
+  bind_contexts(root, invocation);
+}
+
+}  // namespace gw::cli

@@ -1,0 +1,237 @@
+#include "cli/views.h"
+
+#include "cli/kinds.h"
+
+namespace gw::cli {
+namespace {
+
+void put(Json& out, const char* name, const std::string& value) {
+  if (!value.empty()) out[name] = value;
+}
+
+void put_time(Json& out, const char* name, int64_t unix_seconds) { put(out, name, time_text(unix_seconds)); }
+
+Json labels_json(const google::protobuf::RepeatedPtrField<v1::Pair>& labels) {
+  Json out = Json::object();
+  for (const v1::Pair& pair : labels) out[pair.name()] = pair.value();
+  return out;
+}
+
+std::string severity_word(v1::Diagnostic::Severity severity) {
+  if (severity == v1::Diagnostic::WARNING) return "warning";
+  return severity == v1::Diagnostic::INFO ? "info" : "error";
+}
+
+}  // namespace
+
+Json to_json(const v1::Diagnostic& d) {
+  Json out = {{"code", d.code()}, {"severity", severity_word(d.severity())}};
+  put(out, "kind", d.kind());
+  put(out, "object", d.object());
+  put(out, "path", d.path());
+  out["message"] = d.message();
+  put(out, "cure", d.cure());
+  if (d.related_size() > 0) out["related"] = std::vector<std::string>(d.related().begin(), d.related().end());
+  put(out, "file", d.file());
+  if (d.line() > 0) {
+    out["line"] = d.line();
+    out["column"] = d.column();
+  }
+  put(out, "node", d.node());
+  return out;
+}
+
+Json to_json(const v1::Change& change) {
+  Json out = {{"action", action_word(change.action())},
+              {"kind", change.kind()},
+              {"name", object_name(change.owner(), change.name())},
+              {"generation", change.generation()}};
+  Json fields = Json::array();
+  for (const v1::FieldChange& f : change.fields()) {
+    Json field = {{"path", f.path()}};
+    put(field, "before", f.before());
+    put(field, "after", f.after());
+    fields.push_back(std::move(field));
+  }
+  out["fields"] = std::move(fields);
+  out["notes"] = std::vector<std::string>(change.notes().begin(), change.notes().end());
+  return out;
+}
+
+Json to_json(const v1::NodeRollout& node) {
+  Json out = {{"node", node.node()}};
+  put(out, "zone", node.zone());
+  out["state"] = state_word(node.state());
+  out["connected"] = node.connected();
+  if (node.build_micros() > 0) out["buildMicros"] = node.build_micros();
+  if (node.diagnostics_size() > 0) out["diagnostics"] = to_json_array(node.diagnostics());
+  return out;
+}
+
+Json to_json(const v1::RolloutStatus& status) {
+  Json out = {{"version", status.version()}, {"phase", status.phase()}};
+  if (status.superseded_by() > 0) out["supersededBy"] = status.superseded_by();
+  out["final"] = status.final();
+  out["seconds"] = status.seconds();
+  out["nodes"] = to_json_array(status.nodes());
+  return out;
+}
+
+Json to_json(const v1::VersionInfo& version) {
+  Json out = {{"version", version.version()}, {"phase", version.phase()}};
+  put_time(out, "createdAt", version.created_at_ms() / 1000);
+  put(out, "actor", version.actor());
+  put(out, "message", version.message());
+  put(out, "set", version.set());
+  if (version.undoes() > 0) out["undoes"] = version.undoes();
+  put(out, "digest", version.digest());
+  if (version.changes_size() > 0) out["changes"] = to_json_array(version.changes());
+  if (version.nodes_size() > 0) out["nodes"] = to_json_array(version.nodes());
+  return out;
+}
+
+Json to_json(const v1::NodeInfo& node) {
+  Json listeners = Json::array();
+  for (const v1::BoundListener& l : node.listeners()) {
+    listeners.push_back({{"gateway", l.gateway()}, {"name", l.name()}, {"address", l.address()}, {"port", l.port()}});
+  }
+  Json out = {{"node", node.node()}};
+  put(out, "zone", node.zone());
+  out["labels"] = labels_json(node.labels());
+  out["build"] = node.build();
+  out["connected"] = node.connected();
+  out["leaseLeftMs"] = node.lease_left_ms();
+  put_time(out, "lastSeen", node.last_seen_ms() / 1000);
+  out["configVersion"] = node.config_version();
+  out["directoryVersion"] = node.directory_version();
+  out["listeners"] = std::move(listeners);
+  put(out, "admin", node.admin());
+  out["connections"] = node.connections();
+  out["usageUnacknowledged"] = node.usage_unacknowledged();
+  out["configBytesPushed"] = node.config_bytes_pushed();
+  out["offersWhole"] = node.offers_whole();
+  out["offersDelta"] = node.offers_delta();
+  return out;
+}
+
+Json to_json(const v1::TokenInfo& token) {
+  Json out = {{"id", token.id()}, {"name", token.name()}, {"role", token.role()}};
+  put(out, "team", token.team());
+  put_time(out, "createdAt", token.created_at());
+  put_time(out, "expiresAt", token.expires_at());
+  out["revoked"] = token.revoked();
+  return out;
+}
+
+Json to_json(const v1::KeyInfo& key) {
+  Json out = {{"id", key.id()}, {"app", key.app()}, {"type", key.live() ? "live" : "test"}, {"imported", key.imported()}};
+  put_time(out, "createdAt", key.created_at());
+  put_time(out, "expiresAt", key.expires_at());
+  out["revoked"] = key.revoked();
+  return out;
+}
+
+Json to_json(const v1::UsageRow& row) {
+  Json out = Json::object();
+  put(out, "period", row.period());
+  put(out, "app", row.app());
+  put(out, "api", row.api());
+  put(out, "plan", row.plan());
+  put(out, "route", row.route());
+  put(out, "status", row.status());
+  out["requests"] = row.requests();
+  out["units"] = row.units();
+  out["requestBytes"] = row.request_bytes();
+  out["responseBytes"] = row.response_bytes();
+  return out;
+}
+
+Json to_json(const v1::ExplainResponse& answer) {
+  Json steps = Json::array();
+  for (const v1::ExplainStep& s : answer.steps()) {
+    Json step = {{"phase", s.phase()}};
+    put(step, "object", s.object());
+    put(step, "place", s.place());
+    put(step, "verdict", s.verdict());
+    put(step, "detail", s.detail());
+    put(step, "reason", s.reason());
+    steps.push_back(std::move(step));
+  }
+  Json out = {{"version", answer.version()}, {"steps", std::move(steps)}};
+  if (answer.status() > 0) out["status"] = answer.status();
+  put(out, "reason", answer.reason());
+  put(out, "route", answer.route());
+  put(out, "upstream", answer.upstream());
+  out["answer"] = answer.answer();
+  return out;
+}
+
+Json to_json(const v1::StatusResponse& status) {
+  Json apis = Json::array();
+  for (const v1::ApiTotals& a : status.apis()) {
+    apis.push_back({{"api", a.api()},
+                    {"route", a.route()},
+                    {"requests", a.requests()},
+                    {"clientErrors", a.client_errors()},
+                    {"serverErrors", a.server_errors()},
+                    {"p50Ms", a.p50_ms()},
+                    {"p99Ms", a.p99_ms()}});
+  }
+  Json upstreams = Json::array();
+  for (const v1::UpstreamStatus& u : status.upstreams()) {
+    upstreams.push_back({{"upstream", u.upstream()}, {"attempts", u.attempts()}, {"failures", u.failures()}});
+  }
+  return {{"latest", status.latest()},
+          {"target", status.target()},
+          {"active", status.active()},
+          {"latestPhase", status.latest_phase()},
+          {"directoryVersion", status.directory_version()},
+          {"serverBuild", status.server_build()},
+          {"nodes", to_json_array(status.nodes())},
+          {"holds", std::vector<std::string>(status.holds().begin(), status.holds().end())},
+          {"recent", to_json_array(status.recent())},
+          {"apis", std::move(apis)},
+          {"upstreams", std::move(upstreams)}};
+}
+
+std::string action_word(v1::Change::Action action) {
+  switch (action) {
+    case v1::Change::CREATED: return "created";
+    case v1::Change::CHANGED: return "changed";
+    case v1::Change::DELETED: return "deleted";
+    case v1::Change::UNCHANGED: return "unchanged";
+    default: return "unknown";
+  }
+}
+
+Style action_style(v1::Change::Action action) {
+  switch (action) {
+    case v1::Change::CREATED: return Style::kGood;
+    case v1::Change::CHANGED: return Style::kWarn;
+    case v1::Change::DELETED: return Style::kBad;
+    default: return Style::kDim;
+  }
+}
+
+std::string state_word(v1::NodeState state) {
+  switch (state) {
+    case v1::RECEIVED: return "received";
+    case v1::BUILT: return "built";
+    case v1::REFUSED: return "refused";
+    case v1::ACTIVE: return "active";
+    case v1::PERSISTED: return "persisted";
+    case v1::DRAINED: return "drained";
+    case v1::MISMATCH: return "mismatch";
+    default: return "waiting";
+  }
+}
+
+Style phase_style(const std::string& phase) {
+  if (phase == "active") return Style::kGood;
+  if (phase == "refused" || phase == "no-nodes") return Style::kBad;
+  return phase == "superseded" ? Style::kDim : Style::kWarn;
+}
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+}  // namespace gw::cli
