@@ -78,13 +78,15 @@ void Worker::stop() {
   thread_.join();
 }
 
-void Worker::install(Tables tables, const std::vector<SocketBinding>& sockets) {
+void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std::vector<SocketBinding>& sockets) {
   listen_error_ = 0;
   for (const SocketBinding& binding : sockets) {
     if (binding.id >= sockets_.size()) sockets_.resize(binding.id + 1);
     sockets_[binding.id].gateway_uid = binding.gateway_uid;
     sockets_[binding.id].log_target = binding.log_target;
   }
+  Tables tables = current_->tables;
+  tables.snapshot = std::move(snapshot);
   swap(std::move(tables));
   for (uint32_t id = 0; id < sockets_.size(); ++id) {
     auto wanted = std::find_if(sockets.begin(), sockets.end(), [&](const SocketBinding& b) { return b.id == id; });

@@ -52,8 +52,8 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void stop();
   bool post(std::function<void()> task) { return loop_.post(std::move(task)); }
 
-  // loop: puts tables and sockets in force. `sockets` is the whole list; those that are gone stop accepting.
-  void install(Tables tables, const std::vector<SocketBinding>& sockets);
+  // loop: puts a snapshot and its sockets in force. `sockets` is the whole list; those that are gone stop accepting.
+  void install_config(std::shared_ptr<const Snapshot> snapshot, const std::vector<SocketBinding>& sockets);
   void install_directory(std::shared_ptr<const Directory> directory);
   void install_quota(std::shared_ptr<const QuotaView> quota);
   // loop: stops accepting; every connection ends after the exchange in work. `idle` is called once none is left.

@@ -1,0 +1,172 @@
+#include "dataplane/node/admin_server.h"
+
+#include <pthread.h>
+
+#include <map>
+#include <optional>
+
+#include "dataplane/http1/server_session.h"
+#include "dataplane/loop/listener.h"
+
+namespace gw {
+namespace {
+
+// One request on the admin listener.
+class AdminExchange final : public DownstreamEvents {
+ public:
+  using OnDone = std::function<void(uint64_t id)>;
+
+  AdminExchange(uint64_t id, DownstreamStream& stream, const AdminServer::Handler& handler,
+                std::function<AdminServer::Reply(uint64_t)> make_reply, OnDone done)
+      : id_(id), stream_(&stream), handler_(handler), make_reply_(std::move(make_reply)), done_(std::move(done)) {}
+
+  RequestHead& request_head() override { return request_; }
+
+  void on_request_head() override {
+    std::string_view path = request_.target, query;
+    if (size_t mark = path.find('?'); mark != std::string_view::npos) {
+      query = path.substr(mark + 1);
+      path = path.substr(0, mark);
+    }
+    if (request_.method != Method::kGet && request_.method != Method::kHead) {
+      answer({405, "text/plain; charset=utf-8", "only GET and HEAD\n"});
+      return;
+    }
+    handler_(path, query, make_reply_(id_));
+  }
+  void on_request_invalid(const ProxyError& error) override {
+    answer({error.status != 0 ? error.status : info(error.reason).status, "text/plain; charset=utf-8", std::string(error.detail) + "\n"});
+  }
+  void on_request_data(std::string_view, bool, const HeaderList*) override {}
+  void on_downstream_closed() override {
+    DownstreamStream* stream = stream_;
+    stream_ = nullptr;
+    if (stream == nullptr) return;
+    stream->reset();
+    stream->release();
+    done_(id_);
+  }
+  void on_downstream_drained() override {}
+  void on_request_read_done() override {}
+
+  void answer(const AdminServer::Page& page) {
+    if (stream_ == nullptr) return;
+    ResponseHead head;
+    head.status = page.status;
+    head.headers.add("content-type", page.content_type);
+    head.headers.add("cache-control", "no-store");
+    head.content_length = static_cast<int64_t>(page.body.size());
+    head.has_body = request_.method != Method::kHead;
+    DownstreamStream* stream = stream_;
+    stream_ = nullptr;
+    stream->send_head(head, request_.has_body);
+    stream->send_data(head.has_body ? std::string_view(page.body) : std::string_view(), true, nullptr);
+    stream->release();
+    done_(id_);
+  }
+
+ private:
+  const uint64_t id_;
+  DownstreamStream* stream_;
+  const AdminServer::Handler& handler_;
+  std::function<AdminServer::Reply(uint64_t)> make_reply_;
+  OnDone done_;
+  RequestHead request_;
+};
+
+}  // namespace
+
+class AdminServer::Impl final : public http1::ServerHost {
+ public:
+  Impl(ListenSocket socket, Handler handler)
+      : socket_(std::move(socket)), handler_(std::move(handler)), turn_task_([](void* self) { static_cast<Impl*>(self)->bury(); }, this) {
+    listener_.emplace(loop_, socket_.fd(0), [this](uv_stream_t* server) { accept(server); });
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "gw-admin");
+      loop_.run();
+      listener_.reset();
+      while (sessions_ != nullptr) sessions_->abort();
+      bury();
+    });
+  }
+  ~Impl() override {
+    loop_.stop();
+    thread_.join();
+  }
+
+  uint16_t port() const { return socket_.port(); }
+  int error() const { return listener_->error(); }
+
+ private:
+  void accept(uv_stream_t* server) {
+    auto* session = new http1::ServerSession(loop_, *this, 0);
+    if (session->start(server) != 0 || count_ >= kMaxConnections) {
+      delete session;
+      return;
+    }
+    session->next = sessions_;
+    if (sessions_ != nullptr) sessions_->prev = session;
+    sessions_ = session;
+    ++count_;
+  }
+
+  DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t) override {
+    uint64_t id = ++last_id_;
+    auto make_reply = [this](uint64_t of) -> Reply {
+      return [this, of](Page page) {
+        loop_.post([this, of, page = std::move(page)] {
+          if (auto it = exchanges_.find(of); it != exchanges_.end()) it->second->answer(page);
+        });
+      };
+    };
+    auto done = [this](uint64_t of) {
+      ended_.push_back(of);
+      loop_.defer(turn_task_);
+    };
+    auto exchange = std::make_unique<AdminExchange>(id, stream, handler_, make_reply, done);
+    return *(exchanges_[id] = std::move(exchange));
+  }
+  const http1::ServerLimits& limits(uint32_t) override { return limits_; }
+  bool draining() const override { return false; }
+  void session_closed(http1::ServerSession& session) override {
+    if (session.prev != nullptr) session.prev->next = session.next;
+    if (session.next != nullptr) session.next->prev = session.prev;
+    if (sessions_ == &session) sessions_ = session.next;
+    --count_;
+    dead_.push_back(&session);
+    loop_.defer(turn_task_);
+  }
+  void bury() {
+    for (uint64_t id : ended_) exchanges_.erase(id);
+    ended_.clear();
+    std::vector<http1::ServerSession*> dead;
+    dead.swap(dead_);
+    for (http1::ServerSession* session : dead) delete session;
+  }
+
+  Loop loop_;
+  ListenSocket socket_;
+  Handler handler_;
+  std::optional<Listener> listener_;
+  http1::ServerLimits limits_;
+  http1::ServerSession* sessions_ = nullptr;
+  size_t count_ = 0;
+  uint64_t last_id_ = 0;
+  std::map<uint64_t, std::unique_ptr<AdminExchange>> exchanges_;
+  std::vector<uint64_t> ended_;
+  std::vector<http1::ServerSession*> dead_;
+  Deferred turn_task_;
+  std::thread thread_;
+};
+
+absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::start(const IpAddress& address, uint16_t port, Handler handler) {
+  auto socket = ListenSocket::open(address, port, 1);
+  if (!socket.ok()) return socket.status();
+  return std::unique_ptr<AdminServer>(new AdminServer(std::make_unique<Impl>(*std::move(socket), std::move(handler))));
+}
+
+AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AdminServer::~AdminServer() = default;
+uint16_t AdminServer::port() const { return impl_->port(); }
+
+}  // namespace gw

@@ -1,0 +1,43 @@
+// The node's admin listener: /healthz, /readyz, /metrics and the like, on a loop of its own, so that it answers also when
+// the workers are busy. Never carries traffic. Owner: the Node.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "common/http/address.h"
+
+namespace gw {
+
+class AdminServer {
+ public:
+  struct Page {
+    int status = 200;
+    std::string content_type = "text/plain; charset=utf-8";
+    std::string body;
+  };
+  // May be called on any thread, once.
+  using Reply = std::function<void(Page)>;
+  // Called on the server's thread for each GET or HEAD; must not block.
+  using Handler = std::function<void(std::string_view path, std::string_view query, Reply reply)>;
+
+  // Most connections at once.
+  static constexpr size_t kMaxConnections = 64;
+
+  static absl::StatusOr<std::unique_ptr<AdminServer>> start(const IpAddress& address, uint16_t port, Handler handler);
+  ~AdminServer();
+
+  uint16_t port() const;
+
+ private:
+  class Impl;
+  explicit AdminServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gw

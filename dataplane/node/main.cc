@@ -1,0 +1,109 @@
+// gw-dataplane: flags, signals, Node.
+#include <CLI/CLI.hpp>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "common/base/build_info.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "dataplane/node/node.h"
+#include <spdlog/spdlog.h>
+
+namespace {
+
+bool split(const std::string& text, char at, std::string& left, std::string& right) {
+  size_t mark = text.find(at);
+  if (mark == std::string::npos) return false;
+  left = text.substr(0, mark);
+  right = text.substr(mark + 1);
+  return true;
+}
+
+int usage_error(const std::string& message) {
+  std::cerr << "gw-dataplane: " << message << "\n";
+  return 2;
+}
+
+int run(int argc, char** argv) {
+  gw::NodeOptions options;
+  std::vector<std::string> labels, listeners;
+  std::string admin = "127.0.0.1:0";
+  char host[256] = "node";
+  gethostname(host, sizeof host - 1);
+  options.name = host;
+  options.state_dir = "/var/lib/northgate/node";
+
+  CLI::App app{"Northgate data-plane node: serves traffic by the configuration that the control plane pushes."};
+  app.set_version_flag("--version", std::string(gw::build_version()) + " (" + std::string(gw::build_commit()) + ")");
+  app.add_option("--name", options.name, "Name of this node, unique in the installation")->capture_default_str();
+  app.add_option("--zone", options.zone, "Zone that it runs in");
+  app.add_option("--label", labels, "KEY=VALUE, may be repeated; Gateways choose their nodes by labels");
+  app.add_option("--state", options.state_dir, "Directory for last known good, usage spool and node token")->capture_default_str();
+  app.add_option("--control", options.control, "HOST:PORT of the control plane; without it the node serves what disk or seed hold");
+  app.add_option("--join-token-file", options.join_token_file, "File with a join token, for the first contact");
+  app.add_option("--seed", options.seed_file, "File with a configuration to start from when the state directory is empty");
+  app.add_option("--workers", options.workers, "Worker threads; 0: one per core")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--listener", listeners, "NAME=ADDRESS:PORT, may be repeated: overrides a listener of the Gateway on this node");
+  app.add_option("--admin", admin, "ADDRESS:PORT for /healthz, /readyz and /metrics")->capture_default_str();
+  app.add_option("--without-capability", options.without_capabilities, "Does not admit to a capability, for tests")->group("");
+  app.add_option("--max-connections", options.max_connections, "Client connections of the node; 0: a third of the descriptor limit")->capture_default_str();
+  app.add_option("--drain-delay-ms", options.drain_delay_ms, "After SIGTERM: milliseconds that /readyz says 503 while traffic still comes")->capture_default_str();
+  app.add_option("--drain-timeout-ms", options.drain_timeout_ms, "After SIGTERM: milliseconds that requests in work may take")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  for (const std::string& text : labels) {
+    std::string key, value;
+    if (!split(text, '=', key, value) || key.empty()) return usage_error("--label " + text + ": must be KEY=VALUE");
+    options.labels.emplace_back(key, value);
+  }
+  for (const std::string& text : listeners) {
+    auto parsed = gw::ListenerOverride::parse(text);
+    if (!parsed.ok()) return usage_error(gw::message_of(parsed.status()));
+    options.listeners.push_back(*parsed);
+  }
+  auto parsed = gw::ListenerOverride::parse("admin=" + admin);
+  if (!parsed.ok()) return usage_error("--admin " + admin + ": must be ADDRESS:PORT");
+  options.admin_address = parsed->address;
+  options.admin_port = parsed->port;
+
+  gw::init_log("gw-dataplane");
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all of them inherit it
+
+  auto node = gw::Node::start(options);
+  if (!node.ok()) {
+    std::cerr << "gw-dataplane: " << gw::message_of(node.status()) << "\n";
+    return 1;
+  }
+  spdlog::info("node {} is up, admin on port {}", options.name, (*node)->admin_port());
+  while (true) {
+    int received = 0;
+    sigwait(&signals, &received);
+    if (received == SIGHUP) {
+      (*node)->reopen_logs();
+      continue;
+    }
+    spdlog::info("signal {}: draining", received);
+    return (*node)->stop();
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "gw-dataplane: " << e.what() << "\n";
+    return 1;
+  }
+}

@@ -1,0 +1,65 @@
+// A data-plane node: workers that serve, the agent that configures them, the way back for usage and metrics, and the admin
+// listener. The same object in `gw-dataplane` and in tests.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "dataplane/agent/config_agent.h"
+#include "dataplane/node/listeners.h"
+#include "dataplane/telemetry/usage_client.h"
+
+namespace gw {
+
+struct NodeOptions {
+  std::string name;
+  std::string zone;
+  std::vector<std::pair<std::string, std::string>> labels;
+  std::string state_dir;      // made if missing, 0700; one node per directory
+  std::string control;        // host:port; empty: serve what disk or seed hold
+  std::string join_token_file;
+  std::string seed_file;
+  int workers = 0;            // 0: one per core
+  std::vector<ListenerOverride> listeners;
+  IpAddress admin_address;
+  uint16_t admin_port = 0;
+  std::vector<std::string> without_capabilities;
+  // After SIGTERM: /readyz answers 503 for drain_delay, then nothing new is accepted, and what is in work has
+  // drain_timeout to end.
+  int64_t drain_delay_ms = 0;
+  int64_t drain_timeout_ms = 30'000;
+  // Client connections of the whole node; 0: a third of the descriptors that the process may open.
+  size_t max_connections = 0;
+  size_t rate_cells = 1 << 18;
+  // Channels to the control plane; null: the gRPC ones.
+  std::function<std::unique_ptr<SyncChannel>(const std::string&)> make_sync_channel;
+  std::function<std::unique_ptr<TelemetryChannel>(const std::string&)> make_telemetry_channel;
+};
+
+class Node {
+ public:
+  // Opens the state directory, starts everything, and puts in force what the disk holds. Errors name file or address and cure.
+  static absl::StatusOr<std::unique_ptr<Node>> start(NodeOptions options);
+  // stop(), if it was not called.
+  ~Node();
+
+  // Drains, delivers usage, ends. Says what is left. Returns the process's exit code.
+  int stop();
+  // Reopens log files.
+  void reopen_logs();
+
+  uint16_t admin_port() const;
+  std::vector<v1::BoundListener> listeners() const;
+  AgentStatus agent_status() const;
+
+ private:
+  class Impl;
+  explicit Node(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gw
