@@ -86,6 +86,11 @@ std::string double_quoted(std::string_view text) {
   return out += '"';
 }
 
+// Within [] and {} some readers end a plain text at any colon.
+std::string within_brackets(const std::string& text) {
+  return text.find(':') == std::string::npos ? yaml_scalar(text) : double_quoted(text);
+}
+
 std::string scalar(const ordered_json& value) {
   return value.is_string() ? yaml_scalar(value.get_ref<const std::string&>()) : value.dump();
 }
@@ -142,8 +147,8 @@ std::string yaml_flow(const ordered_json& value) {
   for (const auto& [key, item] : value.items()) {
     if (!first) out += ", ";
     first = false;
-    if (value.is_object()) out += yaml_scalar(key) + ": ";
-    out += yaml_flow(item);
+    if (value.is_object()) out += within_brackets(key) + ": ";
+    out += item.is_string() ? within_brackets(item.get_ref<const std::string&>()) : yaml_flow(item);
   }
   return out += value.is_array() ? ']' : '}';
 }
