@@ -112,9 +112,10 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   std::string found;
   for (const std::string& candidate : words) {
     if (candidate.size() > 128 || word.size() > 128) continue;
-    std::vector<size_t> row(candidate.size() + 1);
+    std::vector<size_t> row(candidate.size() + 1), before(candidate.size() + 1);
     for (size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
     for (size_t i = 1; i <= word.size(); ++i) {
+      std::vector<size_t> last = row;
       size_t diagonal = row[0];
       row[0] = i;
       for (size_t j = 1; j <= candidate.size(); ++j) {
@@ -122,8 +123,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
         char a = word[i - 1], b = candidate[j - 1];
         bool same = a == b || (a | 0x20) == (b | 0x20);
         row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (same ? 0 : 1)});
+        bool swapped = i > 1 && j > 1 && a == candidate[j - 2] && word[i - 2] == b;
+        if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
         diagonal = above;
       }
+      before.swap(last);
     }
     size_t distance = row[candidate.size()];
     if (distance < best && distance * 2 < std::max(word.size(), candidate.size())) {

@@ -295,7 +295,7 @@ class Finder {
   absl::Status wrong(const std::string& name) const {
     std::vector<std::string> names = variants_ ? variant_names(*variants_) : message_->keys();
     std::string meant = did_you_mean(name, names);
-    return not_found(path_ + " has no field " + quoted(name) + "; " + (meant.empty() ? "fields are " + join_words(names, "and") : "did you mean " + quoted(meant) + "?"));
+    return not_found(path_ + " has no field " + in_quotes(name) + "; " + (meant.empty() ? "fields are " + join_words(names, "and") : "did you mean " + in_quotes(meant) + "?"));
   }
 
   std::string path_, text_;
@@ -308,8 +308,8 @@ absl::Status unknown_word(std::string_view query) {
   for (unsigned i = 1; i < static_cast<unsigned>(Reason::kCount); ++i) words.emplace_back(info(static_cast<Reason>(i)).name);
   for (const CodeInfo& code : all_codes()) words.emplace_back(code.code);
   std::string meant = did_you_mean(query, words);
-  std::string cure = meant.empty() ? "give a kind (" + join_words(kinds(), "or") + "), a path in one, a code or a reason" : "did you mean " + quoted(meant) + "?";
-  return not_found(quoted(query) + " is neither a kind nor a code nor a reason; " + cure);
+  std::string cure = meant.empty() ? "give a kind (" + join_words(kinds(), "or") + "), a path in one, a code or a reason" : "did you mean " + in_quotes(meant) + "?";
+  return not_found(in_quotes(query) + " is neither a kind nor a code nor a reason; " + cure);
 }
 
 std::string upper(std::string_view text) {

@@ -47,6 +47,7 @@ Fault check_cidr(std::string_view text) {
   auto address = IpAddress::parse(text.substr(0, slash));
   if (!address) return FormatFault{"is not an address range", std::string(kCure)};
   size_t bits = 0;
+  if (text.size() > slash + 2 && text[slash + 1] == '0') return FormatFault{"has a leading zero", std::string(kCure)};
   for (char c : text.substr(slash + 1)) bits = bits * 10 + static_cast<size_t>(c - '0');
   if (address->is_v4()) bits += 96;
   IpAddress network = *address;

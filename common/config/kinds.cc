@@ -63,7 +63,8 @@ bool is_record(std::string_view kind) {
 
 std::string full_name(const v1::Object& object) {
   const v1::Metadata& metadata = object.metadata();
-  return metadata.owner().empty() ? metadata.name() : metadata.owner() + "/" + metadata.name();
+  bool bare = metadata.owner().empty() || metadata.name().empty();
+  return bare ? metadata.name() : metadata.owner() + "/" + metadata.name();
 }
 
 ObjectLabel label_of(const v1::Object& object) {

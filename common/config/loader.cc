@@ -1,5 +1,6 @@
 #include "common/config/loader.h"
 
+#include <algorithm>
 #include <map>
 
 #include "common/config/files.h"
@@ -13,18 +14,21 @@ namespace {
 // Reads one document; false when it had errors.
 bool load_document(const YamlNode& root, const std::shared_ptr<const YamlTree>& tree, const std::string& file,
                    DiagnosticList& diagnostics, LoadedObject& out) {
-  ObjectReader reader(file, diagnostics);
-  if (!reader.read(root, out.object)) return false;
-  out.kind = std::string(kind_of(out.object));
+  DiagnosticList found;
+  ObjectReader reader(file, found);
   out.positions = PositionMap(file, tree, &root);
   out.line = root.position.line;
-  DiagnosticList found;
-  bool good = validate(out.object, found, &reader.known());
-  for (Diagnostic& d : found.items()) {
-    out.positions.place(d);
-    diagnostics.add(std::move(d));
+  bool good = reader.read(root, out.object);
+  if (good) {
+    out.kind = std::string(kind_of(out.object));
+    good = validate(out.object, found, &reader.known()) && !reader.had_errors();
   }
-  return good && !reader.had_errors();
+  for (Diagnostic& d : found.items()) out.positions.place(d);
+  std::stable_sort(found.items().begin(), found.items().end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::pair(a.line(), a.column()) < std::pair(b.line(), b.column());
+  });
+  diagnostics.append(found);
+  return good;
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using google::protobuf::Message;
 std::string type_name(const YamlNode& node) {
   switch (node.type) {
     case YamlNode::Type::kNull: return "nothing";
-    case YamlNode::Type::kScalar: return quoted(node.text);
+    case YamlNode::Type::kScalar: return in_quotes(node.text);
     case YamlNode::Type::kMap: return "a mapping";
     case YamlNode::Type::kList: return "a list";
   }
@@ -70,7 +70,7 @@ void ObjectReader::wrong_type(const YamlNode& node, const std::string& path, std
 }
 
 void ObjectReader::not_supported(std::string_view name, const YamlNode& node, const std::string& path) {
-  error("GW1010", node, path, quoted(name) + " is not supported by this version");
+  error("GW1010", node, path, in_quotes(name) + " is not supported by this version");
 }
 
 bool ObjectReader::read(const YamlNode& root, v1::Object& out) {
@@ -88,16 +88,16 @@ bool ObjectReader::read(const YamlNode& root, v1::Object& out) {
       Diagnostic& d = error("GW1004", key, child_path("", key.text), "unknown field");
       std::vector<std::string> names = {"apiVersion", "kind", "metadata", "spec"};
       std::string meant = did_you_mean(key.text, names);
-      d.set_cure(meant.empty() ? "an object has " + join_words(names, "and") : "did you mean " + quoted(meant) + "?");
+      d.set_cure(meant.empty() ? "an object has " + join_words(names, "and") : "did you mean " + in_quotes(meant) + "?");
     }
   });
   // Absent ones are read as empty, so that what they must hold is asked for.
   YamlNode empty;
   empty.type = YamlNode::Type::kMap;
-  empty.position = root.position;
   for (const char* part : {"metadata", "spec"}) {
     const YamlNode* node = root.find(part);
     if (node && !node->is_null()) continue;
+    empty.position = node ? root.find_key(part)->position : root.position;
     read_mapping(empty, part[0] == 'm' ? *out.mutable_metadata() : mutable_spec(out), part);
   }
   return true;
@@ -107,7 +107,7 @@ bool ObjectReader::read_head(const YamlNode& root, v1::Object& out) {
   label_.kind = text_of(root.find("kind"));
   if (const YamlNode* metadata = root.find("metadata")) {
     std::string owner = text_of(metadata->find("owner")), name = text_of(metadata->find("name"));
-    label_.object = owner.empty() ? name : owner + "/" + name;
+    label_.object = owner.empty() || name.empty() ? name : owner + "/" + name;
   }
   const YamlNode* version = root.find("apiVersion");
   if (!version || version->is_null()) {
@@ -139,8 +139,8 @@ bool ObjectReader::read_kind(const YamlNode& root, v1::Object& out) {
   }
   std::string meant = find_kind(kind->text);
   if (meant.empty()) meant = did_you_mean(kind->text, kinds());
-  error("GW1008", *kind, "kind", quoted(kind->text) + " is not a kind")
-      .set_cure(meant.empty() ? "kinds are " + join_words(kinds(), "and") : "did you mean " + quoted(meant) + "?");
+  error("GW1008", *kind, "kind", in_quotes(kind->text) + " is not a kind")
+      .set_cure(meant.empty() ? "kinds are " + join_words(kinds(), "and") : "did you mean " + in_quotes(meant) + "?");
   return false;
 }
 
@@ -195,6 +195,11 @@ void ObjectReader::unknown_key(const MessageSchema& schema, const YamlNode& key,
     error("GW1015", key, here, "cannot be: " + forbidden.why());
     return;
   }
+  if (schema.scalar_form && key.text == schema.scalar_form->name) {
+    error("GW1004", key, here, "unknown field").set_cure("write the word alone, without a mapping");
+    known_.insert(path);
+    return;
+  }
   if (is_future(schema.descriptor->name(), key.text)) {
     not_supported(key.text, key, here);
     known_.insert(path);  // what it would have replaced is not missing
@@ -204,7 +209,7 @@ void ObjectReader::unknown_key(const MessageSchema& schema, const YamlNode& key,
   std::string meant = did_you_mean(key.text, names);
   Diagnostic& d = error("GW1004", key, here, "unknown field");
   if (!meant.empty()) {
-    d.set_cure("did you mean " + quoted(meant) + "?");
+    d.set_cure("did you mean " + in_quotes(meant) + "?");
     known_.insert(child_path(path, meant));  // nor is it missing
   } else {
     d.set_cure("fields here are " + join_words(names, "and"));
@@ -245,8 +250,8 @@ void ObjectReader::read_typed(const MessageSchema& schema, const YamlNode& node,
       return not_supported(type->text, *type, type_path);
     }
     std::string meant = did_you_mean(type->text, names);
-    error("GW1114", *type, type_path, quoted(type->text) + " is not a type")
-        .set_cure(meant.empty() ? "types are " + join_words(names, "and") : "did you mean " + quoted(meant) + "?");
+    error("GW1114", *type, type_path, in_quotes(type->text) + " is not a type")
+        .set_cure(meant.empty() ? "types are " + join_words(names, "and") : "did you mean " + in_quotes(meant) + "?");
     return;
   }
   const YamlNode* config = node.find(schema.typed_field->name);
@@ -267,7 +272,7 @@ void ObjectReader::read_field(const FieldSchema& field, const YamlNode& node, Me
 
 void ObjectReader::read_list(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path) {
   if (!node.is_list()) {
-    std::string text = node.plain ? node.text.substr(0, 64) : quoted(node.text);
+    std::string text = node.plain ? node.text.substr(0, 64) : in_quotes(node.text);
     std::string cure = node.is_scalar() ? "write [" + text + "]" : "begin each element with \"-\"";
     return wrong_type(node, path, "a list", cure);
   }

@@ -21,7 +21,7 @@ ScalarFault from_status(std::string_view code, const std::string& text, const ab
     cure = message.substr(at + 2);
     message.resize(at);
   }
-  return {std::string(code), quoted(text) + " " + message, cure};
+  return {std::string(code), in_quotes(text) + " " + message, cure};
 }
 
 bool is_plain_decimal(std::string_view text) {
@@ -40,12 +40,12 @@ Fault parse_number(const YamlNode& node, T& out) {
   }
   std::string_view text = node.text;
   if (!is_plain_decimal(text)) {
-    return ScalarFault{"GW1103", quoted(text) + " is not a whole number",
+    return ScalarFault{"GW1103", in_quotes(text) + " is not a whole number",
                        "write decimal digits: no fraction, no sign but -, no 0x, no _, no leading zero"};
   }
   auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (failure != std::errc() || end != text.data() + text.size()) {
-    return ScalarFault{"GW1102", quoted(text) + " is out of range", ""};
+    return ScalarFault{"GW1102", in_quotes(text) + " is out of range", ""};
   }
   return std::nullopt;
 }
@@ -70,12 +70,12 @@ Fault parse_bool(const YamlNode& node, bool& out) {
   std::string lower;
   for (char c : text) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   if (lower == "yes" || lower == "on" || lower == "y" || lower == "true" || lower == "1") {
-    return ScalarFault{"GW1106", quoted(text) + " is neither true nor false", "write true"};
+    return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write true"};
   }
   if (lower == "no" || lower == "off" || lower == "n" || lower == "false" || lower == "0") {
-    return ScalarFault{"GW1106", quoted(text) + " is neither true nor false", "write false"};
+    return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write false"};
   }
-  return ScalarFault{"GW1106", quoted(text) + " is neither true nor false", "write true or false"};
+  return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write true or false"};
 }
 
 Fault parse_enum(const FieldSchema& field, const YamlNode& node, const EnumValueDescriptor*& out) {
@@ -83,12 +83,12 @@ Fault parse_enum(const FieldSchema& field, const YamlNode& node, const EnumValue
   out = enum_value(type, node.text);
   if (out) return std::nullopt;
   if (is_future(type.name(), node.text)) {
-    return ScalarFault{"GW1010", quoted(node.text) + " is not supported by this version", ""};
+    return ScalarFault{"GW1010", in_quotes(node.text) + " is not supported by this version", ""};
   }
   std::vector<std::string> words = enum_words(type);
   std::string meant = did_you_mean(node.text, words);
-  std::string cure = meant.empty() ? "write " + join_words(words, "or") : "did you mean " + quoted(meant) + "?";
-  return ScalarFault{"GW1107", quoted(node.text) + " is not one of the words that can stand here", cure};
+  std::string cure = meant.empty() ? "write " + join_words(words, "or") : "did you mean " + in_quotes(meant) + "?";
+  return ScalarFault{"GW1107", in_quotes(node.text) + " is not one of the words that can stand here", cure};
 }
 
 // Reflection's Set and Add of one type.

@@ -161,7 +161,7 @@ std::string child_path(std::string_view parent, std::string_view key) {
     if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_') plain = false;
   }
   std::string out(parent);
-  if (!plain) return out.append("[").append(quoted(key)).append("]");
+  if (!plain) return out.append("[").append(in_quotes(key)).append("]");
   if (!out.empty()) out += '.';
   return out.append(key);
 }
@@ -170,7 +170,7 @@ std::string item_path(std::string_view parent, size_t index) {
   return std::string(parent).append("[").append(std::to_string(index)).append("]");
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   static constexpr size_t kShown = 80;
   static constexpr char kHex[] = "0123456789abcdef";
   bool cut = text.size() > kShown;

@@ -62,7 +62,7 @@ std::string child_path(std::string_view parent, std::string_view key);
 std::string item_path(std::string_view parent, size_t index);
 
 // `text` in quotes for an error message: shortened, control bytes escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 // "a, b and c" with `last` before the last one.
 std::string join_words(const std::vector<std::string>& words, std::string_view last);
 

@@ -92,6 +92,7 @@ absl::StatusOr<int64_t> parse_bytes(std::string_view text) {
   int64_t number = take_number(text);
   if (number < 0) return wrong_size("is not a size");
   if (text.size() > 16) return wrong_size("is not a size");
+  if (text.substr(0, 1) == ".") return wrong_size("has a fraction");
   for (const Unit& unit : kSizes) {
     if (unit.name != text) continue;
     int64_t total = 0;

@@ -23,6 +23,15 @@ size_t utf8_length(std::string_view text) {
   return 0;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::optional<BadByte> find_bad_byte(std::string_view text) {
   Position at{1, 1};
   for (size_t i = 0; i < text.size();) {

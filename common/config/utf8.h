@@ -17,6 +17,8 @@ struct BadByte {
 // other than tab, line feed and carriage return.
 std::optional<BadByte> find_bad_byte(std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 // Length of the well-formed UTF-8 character at the front; 0 when there is none.
 size_t utf8_length(std::string_view text);
 

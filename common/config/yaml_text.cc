@@ -72,11 +72,11 @@ std::string double_quoted(std::string_view text) {
     } else if (c < 0x20 || c == 0x7f) {
       out.append("\\x").append(1, kHex[c >> 4]).append(1, kHex[c & 15]);
     } else if (character == "\xc2\x85") {  // next line
-      out += "\\N";
+      out += "\\u0085";
     } else if (character == "\xe2\x80\xa8") {  // line separator
-      out += "\\L";
+      out += "\\u2028";
     } else if (character == "\xe2\x80\xa9") {  // paragraph separator
-      out += "\\P";
+      out += "\\u2029";
     } else if (character == "\xef\xbb\xbf") {  // byte order mark
       out += "\\uFEFF";
     } else {

@@ -60,6 +60,12 @@ class Builder final : public YAML::EventHandler {
     node->plain = tag == "?";
     node->text = value;
     check_tag(tag, mark);
+    if (!is_utf8(value)) {  // the parser makes single bytes of the escapes \N and \_
+      bad_ = true;
+      node->text = "\xef\xbf\xbd";  // the replacement character
+      report(diagnostics_, file_, position_of(mark), "GW1012", "an escape in this text does not give UTF-8",
+             "write the character itself, or \\u and four digits");
+    }
     close(node);
   }
 
@@ -183,6 +189,17 @@ bool check_bytes(std::string_view text, const std::string& file, const LoadOptio
   return false;
 }
 
+// Whether the white space at the front of a line (counted from 0) has a tab.
+bool is_indented_by_tab(std::string_view text, int line) {
+  for (; line > 0; --line) {
+    size_t end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  size_t front = text.find_first_not_of(" \t");
+  return text.substr(0, front).find('\t') != std::string_view::npos;
+}
+
 }  // namespace
 
 const YamlNode* YamlNode::find(std::string_view key) const {
@@ -217,7 +234,9 @@ std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::str
     }
   } catch (const YAML::Exception& e) {
     if (!builder.stopped()) {
-      report(diagnostics, file, position_of(e.mark), "GW1001", "not readable as YAML: " + e.msg, "");
+      bool tab = is_indented_by_tab(text, e.mark.line) || is_indented_by_tab(text, e.mark.line + 1);
+      report(diagnostics, file, position_of(e.mark), "GW1001", "not readable as YAML: " + e.msg,
+             tab ? "indent with spaces, not tabs" : "");
     }
   } catch (const std::exception& e) {
     if (!builder.stopped()) {
