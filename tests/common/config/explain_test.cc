@@ -73,6 +73,7 @@ TEST_CASE("explain has an answer for every field of every kind") {
       CHECK(text_of(path + "." + key).rfind("not found", 0) == std::string::npos);
       ++fields;
       const FieldSchema* field = schema.find(key);
+      if (field) CHECK_FALSE(comment_of(*field).empty());
       if (field && field->is_message() && field != schema.typed_field) visit(schema_of(field->field->message_type()), path + "." + key);
     }
     if (!schema.typed_oneof) return;
