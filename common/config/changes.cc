@@ -22,13 +22,15 @@ class Differ {
   std::vector<v1::FieldChange> take() { return std::move(changes_); }
 
   // `whole_side`: a mapping that is there on one side only is listed by its fields.
-  void compare(const ordered_json* before, const ordered_json* after, const std::string& path, bool whole_side) {
+  void compare(const ordered_json* before, const ordered_json* after, const std::string& path,
+               bool whole_side) {
     if (before && after && *before == *after) return;
     bool both_mappings = before && after && before->is_object() && after->is_object();
     bool one_mapping = (before ? before : after)->is_object() && (!before || !after) && whole_side;
     if (both_mappings || one_mapping) return compare_mappings(before, after, path);
     bool lists = before && after && before->is_array() && after->is_array();
-    if (lists && has_mappings(*before) && has_mappings(*after)) return compare_lists(*before, *after, path);
+    if (lists && has_mappings(*before) && has_mappings(*after))
+      return compare_lists(*before, *after, path);
     v1::FieldChange& change = changes_.emplace_back();
     change.set_path(path);
     change.set_before(text_of(before));
@@ -36,11 +38,15 @@ class Differ {
   }
 
  private:
-  static bool has_mappings(const ordered_json& list) { return !list.empty() && list[0].is_object(); }
+  static bool has_mappings(const ordered_json& list) {
+    return !list.empty() && list[0].is_object();
+  }
 
-  void compare_mappings(const ordered_json* before, const ordered_json* after, const std::string& path) {
+  void compare_mappings(const ordered_json* before, const ordered_json* after,
+                        const std::string& path) {
     if (before) {
-      for (const auto& [key, value] : before->items()) compare(&value, child(after, key), child_path(path, key), false);
+      for (const auto& [key, value] : before->items())
+        compare(&value, child(after, key), child_path(path, key), false);
     }
     if (!after) return;
     for (const auto& [key, value] : after->items()) {
@@ -48,9 +54,11 @@ class Differ {
     }
   }
 
-  void compare_lists(const ordered_json& before, const ordered_json& after, const std::string& path) {
+  void compare_lists(const ordered_json& before, const ordered_json& after,
+                     const std::string& path) {
     for (size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-      compare(i < before.size() ? &before[i] : nullptr, i < after.size() ? &after[i] : nullptr, item_path(path, i), false);
+      compare(i < before.size() ? &before[i] : nullptr, i < after.size() ? &after[i] : nullptr,
+              item_path(path, i), false);
     }
   }
 

@@ -42,7 +42,8 @@ using Comments = std::unordered_map<std::string, std::string>;
 using Path = std::vector<int>;
 
 // Field numbers of descriptor.proto, of which the paths of SourceCodeInfo are made.
-constexpr int kFileMessage = 4, kFileEnum = 5, kMessageField = 2, kMessageNested = 3, kMessageEnum = 4, kEnumValue = 2;
+constexpr int kFileMessage = 4, kFileEnum = 5, kMessageField = 2, kMessageNested = 3,
+              kMessageEnum = 4, kEnumValue = 2;
 
 std::string path_key(const Path& path) {
   std::string out;
@@ -54,11 +55,15 @@ class Collector {
  public:
   Collector(const FileDescriptorProto& file, Comments& out) : out_(out) {
     for (const SourceCodeInfo::Location& location : file.source_code_info().location()) {
-      const std::string& text = location.has_leading_comments() ? location.leading_comments() : location.trailing_comments();
-      if (!text.empty()) by_path_[path_key({location.path().begin(), location.path().end()})] = tidy(text);
+      const std::string& text = location.has_leading_comments() ? location.leading_comments()
+                                                                : location.trailing_comments();
+      if (!text.empty())
+        by_path_[path_key({location.path().begin(), location.path().end()})] = tidy(text);
     }
-    for (int i = 0; i < file.message_type_size(); ++i) add_message(file.message_type(i), file.package(), {kFileMessage, i});
-    for (int i = 0; i < file.enum_type_size(); ++i) add_enum(file.enum_type(i), file.package(), {kFileEnum, i});
+    for (int i = 0; i < file.message_type_size(); ++i)
+      add_message(file.message_type(i), file.package(), {kFileMessage, i});
+    for (int i = 0; i < file.enum_type_size(); ++i)
+      add_enum(file.enum_type(i), file.package(), {kFileEnum, i});
   }
 
  private:
@@ -83,13 +88,15 @@ class Collector {
     for (int i = 0; i < message.nested_type_size(); ++i) {
       add_message(message.nested_type(i), name, extended(path, kMessageNested, i));
     }
-    for (int i = 0; i < message.enum_type_size(); ++i) add_enum(message.enum_type(i), name, extended(path, kMessageEnum, i));
+    for (int i = 0; i < message.enum_type_size(); ++i)
+      add_enum(message.enum_type(i), name, extended(path, kMessageEnum, i));
   }
 
   void add_enum(const EnumDescriptorProto& type, const std::string& scope, const Path& path) {
     add(scope + "." + type.name(), path);
     for (int i = 0; i < type.value_size(); ++i) {
-      add(scope + "." + type.value(i).name(), extended(path, kEnumValue, i));  // values are named beside their enum
+      add(scope + "." + type.value(i).name(),
+          extended(path, kEnumValue, i));  // values are named beside their enum
     }
   }
 
@@ -100,7 +107,8 @@ class Collector {
 Comments collect() {
   Comments out;
   google::protobuf::FileDescriptorSet set;
-  if (!set.ParseFromArray(kDescriptorSet, static_cast<int>(kDescriptorSetSize))) return out;  // a test reads it
+  if (!set.ParseFromArray(kDescriptorSet, static_cast<int>(kDescriptorSetSize)))
+    return out;  // a test reads it
   for (const FileDescriptorProto& file : set.file()) Collector(file, out);
   return out;
 }
@@ -116,16 +124,19 @@ const std::string& comment_of(const std::string& full_name) {
 
 const std::string& comment_of(const FieldSchema& field) {
   const std::string& own = comment_of(field.field->full_name());
-  return own.empty() && field.is_message() ? comment_of(field.field->message_type()->full_name()) : own;
+  return own.empty() && field.is_message() ? comment_of(field.field->message_type()->full_name())
+                                           : own;
 }
 
-const std::string& format_text(v1::Format format) { return comment_of("gw.v1." + v1::Format_Name(format)); }
+const std::string& format_text(v1::Format format) {
+  return comment_of("gw.v1." + v1::Format_Name(format));
+}
 
 std::string summary(const std::string& comment) {
   for (size_t i = 0; i < comment.size(); ++i) {
     if (comment[i] == '\n') return comment.substr(0, i);
-    bool stop = comment[i] == '.' && i + 1 < comment.size() && comment[i + 1] == ' ' && i + 2 < comment.size() &&
-                !(comment[i + 2] >= 'a' && comment[i + 2] <= 'z');
+    bool stop = comment[i] == '.' && i + 1 < comment.size() && comment[i + 1] == ' ' &&
+                i + 2 < comment.size() && !(comment[i + 2] >= 'a' && comment[i + 2] <= 'z');
     if (stop) return comment.substr(0, i + 1);
   }
   return comment;

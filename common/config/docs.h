@@ -1,5 +1,5 @@
-// Comments of the .proto files by full name ("gw.v1.Match.path"), from the embedded descriptor set. Internal to
-// common/config. Thread-safe.
+// Comments of the .proto files by full name ("gw.v1.Match.path"), from the embedded descriptor set.
+// Internal to common/config. Thread-safe.
 #pragma once
 
 #include <google/protobuf/descriptor.h>

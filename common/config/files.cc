@@ -30,10 +30,12 @@ absl::StatusOr<std::string> read_file(const std::string& path, size_t most) {
   struct stat info;
   if (fstat(file.fd, &info) != 0) return errno_status("stat " + path, errno);
   if (S_ISDIR(info.st_mode)) return invalid_argument(path + " is a directory");
-  if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode)) return invalid_argument(path + " is not a file");
+  if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))
+    return invalid_argument(path + " is not a file");
   if (S_ISFIFO(info.st_mode)) {  // wait for the writer: `-f <(helm template …)`
     int flags = fcntl(file.fd, F_GETFL);
-    if (flags < 0 || fcntl(file.fd, F_SETFL, flags & ~O_NONBLOCK) < 0) return errno_status("open " + path, errno);
+    if (flags < 0 || fcntl(file.fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+      return errno_status("open " + path, errno);
   }
   std::string text;
   size_t used = 0;
@@ -50,10 +52,14 @@ absl::StatusOr<std::string> read_file(const std::string& path, size_t most) {
   return text;
 }
 
-bool is_yaml(const fs::path& path) { return path.extension() == ".yaml" || path.extension() == ".yml"; }
+bool is_yaml(const fs::path& path) {
+  return path.extension() == ".yaml" || path.extension() == ".yml";
+}
 
-// YAML files below a directory, by name; hidden files and folders are left out, links to folders are not followed.
-absl::Status list_directory(const std::string& root, const LoadOptions& options, std::vector<std::string>& out) {
+// YAML files below a directory, by name; hidden files and folders are left out, links to folders
+// are not followed.
+absl::Status list_directory(const std::string& root, const LoadOptions& options,
+                            std::vector<std::string>& out) {
   std::error_code error;
   fs::recursive_directory_iterator it(root, error), end;
   std::vector<std::string> found;
@@ -67,7 +73,8 @@ absl::Status list_directory(const std::string& root, const LoadOptions& options,
       found.push_back(path.native());
     }
     if (found.size() > options.max_files) {
-      return resource_exhausted(root + " holds more than " + std::to_string(options.max_files) + " YAML files");
+      return resource_exhausted(root + " holds more than " + std::to_string(options.max_files) +
+                                " YAML files");
     }
     it.increment(error);
   }
@@ -78,7 +85,8 @@ absl::Status list_directory(const std::string& root, const LoadOptions& options,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> list_files(const std::vector<std::string>& paths, const LoadOptions& options) {
+absl::StatusOr<std::vector<std::string>> list_files(const std::vector<std::string>& paths,
+                                                    const LoadOptions& options) {
   std::vector<std::string> out;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -88,7 +96,8 @@ absl::StatusOr<std::vector<std::string>> list_files(const std::vector<std::strin
       out.push_back(path);
     }
     if (out.size() > options.max_files) {
-      return resource_exhausted("more than " + std::to_string(options.max_files) + " files are given");
+      return resource_exhausted("more than " + std::to_string(options.max_files) +
+                                " files are given");
     }
   }
   return out;
@@ -96,8 +105,10 @@ absl::StatusOr<std::vector<std::string>> list_files(const std::vector<std::strin
 
 }  // namespace
 
-absl::StatusOr<std::vector<LoadedFile>> load_paths(const std::vector<std::string>& paths, const LoadOptions& options,
-                                                   DiagnosticList& diagnostics, const StdinText* stdin_text) {
+absl::StatusOr<std::vector<LoadedFile>> load_paths(const std::vector<std::string>& paths,
+                                                   const LoadOptions& options,
+                                                   DiagnosticList& diagnostics,
+                                                   const StdinText* stdin_text) {
   GW_ASSIGN_OR_RETURN(std::vector<std::string> names, list_files(paths, options));
   std::vector<LoadedFile> out;
   size_t total = 0;
@@ -107,11 +118,13 @@ absl::StatusOr<std::vector<LoadedFile>> load_paths(const std::vector<std::string
     if (!from_stdin) {
       GW_ASSIGN_OR_RETURN(text, read_file(name, options.max_bytes));
     }
-    std::string_view view = from_stdin ? std::string_view(stdin_text->text) : std::string_view(text);
+    std::string_view view =
+        from_stdin ? std::string_view(stdin_text->text) : std::string_view(text);
     total += view.size();
     if (total > options.max_total_bytes) {
       return resource_exhausted("the files have more than " +
-                                format_bytes(static_cast<int64_t>(options.max_total_bytes)) + " together");
+                                format_bytes(static_cast<int64_t>(options.max_total_bytes)) +
+                                " together");
     }
     out.push_back(load_documents(view, from_stdin ? stdin_text->name : name, options, diagnostics));
   }

@@ -18,7 +18,8 @@ struct FormatFault {
 std::optional<FormatFault> check_format(v1::Format format, std::string_view text);
 
 // A reference to an object of `kind`: `name` or `owner/name` (Team: a name), or the keyword.
-std::optional<FormatFault> check_reference(std::string_view kind, std::string_view keyword, std::string_view text);
+std::optional<FormatFault> check_reference(std::string_view kind, std::string_view keyword,
+                                           std::string_view text);
 
 // Text of any field: no control bytes but tab and line feed.
 std::optional<FormatFault> check_text(std::string_view text);

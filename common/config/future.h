@@ -1,5 +1,6 @@
-// Names that the format will have and this version does not: they are told apart from typing errors (GW1010, not
-// GW1004). Internal to common/config. A name leaves this list when its field enters the .proto; a test says so.
+// Names that the format will have and this version does not: they are told apart from typing errors
+// (GW1010, not GW1004). Internal to common/config. A name leaves this list when its field enters
+// the .proto; a test says so.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@
 namespace gw {
 
 struct FutureName {
-  // Message ("GatewaySpec"), enum ("Protocol"), typed oneof ("PolicyConfig"), or "Object" for kinds.
+  // Message ("GatewaySpec"), enum ("Protocol"), typed oneof ("PolicyConfig"), or "Object" for
+  // kinds.
   std::string_view where;
   std::string_view name;  // as written in YAML
 };

@@ -13,7 +13,9 @@ constexpr size_t kMaxLabel = 63;
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
-bool starts_with(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -28,9 +30,12 @@ Fault check_label(std::string_view label) {
   if (label.size() > kMaxLabel) return FormatFault{"has a part longer than 63 characters", ""};
   for (char c : label) {
     if (is_upper(c)) return FormatFault{"has upper-case letters", "write it in lower case"};
-    if (static_cast<unsigned char>(c) >= 0x80) return FormatFault{"has letters beyond ASCII", "write its xn-- form"};
-    if (c == '*') return FormatFault{"has a \"*\" in the wrong place", "a wildcard is *.example.com or *"};
-    if (!(c >= 'a' && c <= 'z') && !is_digit(c) && c != '-') return FormatFault{"is not a host", ""};
+    if (static_cast<unsigned char>(c) >= 0x80)
+      return FormatFault{"has letters beyond ASCII", "write its xn-- form"};
+    if (c == '*')
+      return FormatFault{"has a \"*\" in the wrong place", "a wildcard is *.example.com or *"};
+    if (!(c >= 'a' && c <= 'z') && !is_digit(c) && c != '-')
+      return FormatFault{"is not a host", ""};
   }
   if (label.front() == '-' || label.back() == '-') {
     return FormatFault{"has a part with \"-\" at its end", ""};
@@ -38,8 +43,8 @@ Fault check_label(std::string_view label) {
   return std::nullopt;
 }
 
-// A host by name or IPv4 address. Other ways to write an address (2130706433, 0x7f.1, 127.1) are refused: some resolvers
-// take them, so that they could lead to where a check did not look.
+// A host by name or IPv4 address. Other ways to write an address (2130706433, 0x7f.1, 127.1) are
+// refused: some resolvers take them, so that they could lead to where a check did not look.
 Fault check_host(std::string_view host) {
   if (host.empty()) return FormatFault{"has no host", ""};
   if (host.size() > kMaxHost) return FormatFault{"has a host longer than 253 characters", ""};
@@ -71,10 +76,12 @@ Fault check_host_or_bracketed(std::string_view host) {
 Fault check_port(std::string_view port) {
   int value = 0;
   for (char c : port) {
-    if (!is_digit(c) || value > 65535) return FormatFault{"has a wrong port", "ports are 1 to 65535"};
+    if (!is_digit(c) || value > 65535)
+      return FormatFault{"has a wrong port", "ports are 1 to 65535"};
     value = value * 10 + (c - '0');
   }
-  if (port.empty() || port[0] == '0' || value > 65535) return FormatFault{"has a wrong port", "ports are 1 to 65535"};
+  if (port.empty() || port[0] == '0' || value > 65535)
+    return FormatFault{"has a wrong port", "ports are 1 to 65535"};
   return std::nullopt;
 }
 
@@ -95,18 +102,22 @@ HostPort split(std::string_view authority) {
 
 Fault check_host_pattern(std::string_view text) {
   if (text == "*") return std::nullopt;
-  if (starts_with(text, "http://") || starts_with(text, "https://") || text.find('/') != std::string_view::npos) {
-    return FormatFault{"is not a host", "write the host alone, without scheme and path: api.example.com"};
+  if (starts_with(text, "http://") || starts_with(text, "https://") ||
+      text.find('/') != std::string_view::npos) {
+    return FormatFault{"is not a host",
+                       "write the host alone, without scheme and path: api.example.com"};
   }
   if (text.find(':') != std::string_view::npos) {
-    return FormatFault{"has a port or an IPv6 address", "write the host alone; the port is the listener's"};
+    return FormatFault{"has a port or an IPv6 address",
+                       "write the host alone; the port is the listener's"};
   }
   if (starts_with(text, "*.")) text.remove_prefix(2);
   return check_host(text);
 }
 
 Fault check_host_name(std::string_view text) {
-  if (text.find('/') != std::string_view::npos) return FormatFault{"is not a host", "write the host alone: api.example.com"};
+  if (text.find('/') != std::string_view::npos)
+    return FormatFault{"is not a host", "write the host alone: api.example.com"};
   HostPort parts = split(text);
   if (Fault fault = check_host_or_bracketed(parts.host)) return fault;
   return parts.has_port ? check_port(parts.port) : std::nullopt;
@@ -115,7 +126,8 @@ Fault check_host_name(std::string_view text) {
 Fault check_target_url(std::string_view text) {
   constexpr std::string_view kCure = "write http://host:port";
   if (starts_with(text, "https://")) {
-    return FormatFault{"is an https target, which is not supported by this version", "write http://host:port"};
+    return FormatFault{"is an https target, which is not supported by this version",
+                       "write http://host:port"};
   }
   size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) return FormatFault{"has no scheme", std::string(kCure)};
@@ -128,19 +140,24 @@ Fault check_target_url(std::string_view text) {
   }
   if (size_t at = authority.find_first_of("/?#\\"); at != std::string_view::npos) {
     return FormatFault{"has a path after the host",
-                       "write " + std::string(text.substr(0, scheme_end + 3 + at)) + " and put paths into a Route's rewrite"};
+                       "write " + std::string(text.substr(0, scheme_end + 3 + at)) +
+                           " and put paths into a Route's rewrite"};
   }
   HostPort parts = split(authority);
   if (Fault fault = check_host_or_bracketed(parts.host)) return fault;
-  if (!parts.has_port) return FormatFault{"has no port", "write " + std::string(text) + ":80, or the port that is meant"};
+  if (!parts.has_port)
+    return FormatFault{"has no port",
+                       "write " + std::string(text) + ":80, or the port that is meant"};
   return check_port(parts.port);
 }
 
 Fault check_origin(std::string_view text) {
   if (text == "*") return std::nullopt;
-  constexpr std::string_view kCure = "write scheme and host as browsers send them: https://portal.example.com";
+  constexpr std::string_view kCure =
+      "write scheme and host as browsers send them: https://portal.example.com";
   size_t scheme_end = text.find("://");
-  if (scheme_end == std::string_view::npos) return FormatFault{"is not an origin", std::string(kCure)};
+  if (scheme_end == std::string_view::npos)
+    return FormatFault{"is not an origin", std::string(kCure)};
   std::string_view scheme = text.substr(0, scheme_end), authority = text.substr(scheme_end + 3);
   if (lower(scheme) != "http" && lower(scheme) != "https") {
     return FormatFault{"is not an origin of http or https", std::string(kCure)};

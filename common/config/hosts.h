@@ -5,9 +5,11 @@
 
 namespace gw {
 
-std::optional<FormatFault> check_host_pattern(std::string_view text);  // example.com, *.example.com, *
-std::optional<FormatFault> check_host_name(std::string_view text);     // example.com, example.com:8443, [::1]:80
-std::optional<FormatFault> check_target_url(std::string_view text);    // http://host:port
-std::optional<FormatFault> check_origin(std::string_view text);        // https://example.com, *
+std::optional<FormatFault> check_host_pattern(
+    std::string_view text);  // example.com, *.example.com, *
+std::optional<FormatFault> check_host_name(
+    std::string_view text);  // example.com, example.com:8443, [::1]:80
+std::optional<FormatFault> check_target_url(std::string_view text);  // http://host:port
+std::optional<FormatFault> check_origin(std::string_view text);      // https://example.com, *
 
 }  // namespace gw

@@ -20,7 +20,9 @@ void describe(ordered_json& out, const std::string& comment) {
   if (!comment.empty()) out["description"] = comment;
 }
 
-ordered_json reference(const Descriptor* message) { return {{"$ref", "#/$defs/" + message->name()}}; }
+ordered_json reference(const Descriptor* message) {
+  return {{"$ref", "#/$defs/" + message->name()}};
+}
 
 ordered_json text_schema(const FieldSchema& field) {
   const v1::FieldRule& rule = *field.rule;
@@ -28,7 +30,8 @@ ordered_json text_schema(const FieldSchema& field) {
   if (rule.required()) out["minLength"] = 1;
   if (rule.format() == v1::NAME) out["pattern"] = kName;
   if (!rule.ref().empty()) {
-    out["pattern"] = rule.ref() == "Team" ? "^[a-z0-9-]{1,63}$" : "^([a-z0-9-]{1,63}/)?[a-z0-9-]{1,63}$";
+    out["pattern"] =
+        rule.ref() == "Team" ? "^[a-z0-9-]{1,63}$" : "^([a-z0-9-]{1,63}/)?[a-z0-9-]{1,63}$";
   } else if (!field.repeated()) {
     out["maxLength"] = field.max_size();
   }
@@ -37,7 +40,8 @@ ordered_json text_schema(const FieldSchema& field) {
 
 ordered_json number_schema(const FieldSchema& field) {
   const v1::FieldRule& rule = *field.rule;
-  if (rule.unit() == v1::MILLISECONDS) return {{"type", "string"}, {"pattern", kDuration}, {"minLength", 2}};
+  if (rule.unit() == v1::MILLISECONDS)
+    return {{"type", "string"}, {"pattern", kDuration}, {"minLength", 2}};
   ordered_json out = {{"type", "integer"}};
   if (rule.has_min()) out["minimum"] = rule.min();
   if (rule.has_max()) out["maximum"] = rule.max();
@@ -47,10 +51,14 @@ ordered_json number_schema(const FieldSchema& field) {
 
 ordered_json scalar_schema(const FieldSchema& field) {
   switch (field.field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: return text_schema(field);
-    case FieldDescriptor::CPPTYPE_BOOL: return {{"type", "boolean"}};
-    case FieldDescriptor::CPPTYPE_ENUM: return {{"enum", enum_words(*field.field->enum_type())}};
-    default: return number_schema(field);
+    case FieldDescriptor::CPPTYPE_STRING:
+      return text_schema(field);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return {{"type", "boolean"}};
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return {{"enum", enum_words(*field.field->enum_type())}};
+    default:
+      return number_schema(field);
   }
 }
 
@@ -59,7 +67,8 @@ ordered_json message_schema(const MessageSchema& schema, const FieldSchema* with
 ordered_json as_map_schema(const FieldSchema& field) {
   const MessageSchema& entry = schema_of(field.field->message_type());
   ordered_json value = scalar_schema(entry.fields[1]);
-  if (entry.fields.size() > 2) value = {{"oneOf", {value, message_schema(entry, &entry.fields[0])}}};
+  if (entry.fields.size() > 2)
+    value = {{"oneOf", {value, message_schema(entry, &entry.fields[0])}}};
   return {{"type", "object"}, {"maxProperties", field.max_size()}, {"additionalProperties", value}};
 }
 
@@ -88,8 +97,10 @@ void add_typed(const MessageSchema& schema, ordered_json& out) {
   ordered_json cases = ordered_json::array();
   for (int i = 0; i < schema.typed_oneof->field_count(); ++i) {
     const FieldDescriptor* variant = schema.typed_oneof->field(i);
-    ordered_json when = {{"properties", {{type, {{"const", variant->json_name()}}}}}, {"required", {type}}};
-    ordered_json then = {{"properties", {{schema.typed_field->name, reference(variant->message_type())}}}};
+    ordered_json when = {{"properties", {{type, {{"const", variant->json_name()}}}}},
+                         {"required", {type}}};
+    ordered_json then = {
+        {"properties", {{schema.typed_field->name, reference(variant->message_type())}}}};
     cases.push_back({{"if", std::move(when)}, {"then", std::move(then)}});
   }
   out["allOf"] = std::move(cases);
@@ -155,7 +166,8 @@ std::string json_schema() {
     const Descriptor* spec = spec_of(object)->GetDescriptor();
     add_definitions(spec, definitions);
     ordered_json when = {{"properties", {{"kind", {{"const", kind}}}}}};
-    cases.push_back({{"if", std::move(when)}, {"then", {{"properties", {{"spec", reference(spec)}}}}}});
+    cases.push_back(
+        {{"if", std::move(when)}, {"then", {{"properties", {{"spec", reference(spec)}}}}}});
   }
   out["properties"] = {{"apiVersion", {{"const", "gw/v1"}}},
                        {"kind", {{"enum", kinds()}}},

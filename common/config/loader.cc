@@ -12,8 +12,8 @@ namespace gw {
 namespace {
 
 // Reads one document; false when it had errors.
-bool load_document(const YamlNode& root, const std::shared_ptr<const YamlTree>& tree, const std::string& file,
-                   DiagnosticList& diagnostics, LoadedObject& out) {
+bool load_document(const YamlNode& root, const std::shared_ptr<const YamlTree>& tree,
+                   const std::string& file, DiagnosticList& diagnostics, LoadedObject& out) {
   DiagnosticList found;
   ObjectReader reader(file, found);
   out.positions = PositionMap(file, tree, &root);
@@ -24,9 +24,10 @@ bool load_document(const YamlNode& root, const std::shared_ptr<const YamlTree>& 
     good = validate(out.object, found, &reader.known()) && !reader.had_errors();
   }
   for (Diagnostic& d : found.items()) out.positions.place(d);
-  std::stable_sort(found.items().begin(), found.items().end(), [](const Diagnostic& a, const Diagnostic& b) {
-    return std::pair(a.line(), a.column()) < std::pair(b.line(), b.column());
-  });
+  std::stable_sort(found.items().begin(), found.items().end(),
+                   [](const Diagnostic& a, const Diagnostic& b) {
+                     return std::pair(a.line(), a.column()) < std::pair(b.line(), b.column());
+                   });
   diagnostics.append(found);
   return good;
 }
@@ -40,8 +41,10 @@ void check_doubles(std::vector<LoadedFile*> files, DiagnosticList& diagnostics) 
       auto [it, fresh] = seen.try_emplace({loaded.kind, full_name(loaded.object)}, &loaded);
       if (fresh) continue;
       const PositionMap& first = it->second->positions;
-      Diagnostic& d = diagnostics.error("GW1014", label_of(loaded.object), "metadata.name", "the object is there twice");
-      d.set_cure("remove one; the first is at " + first.file() + ":" + std::to_string(first.find("metadata.name").line));
+      Diagnostic& d = diagnostics.error("GW1014", label_of(loaded.object), "metadata.name",
+                                        "the object is there twice");
+      d.set_cure("remove one; the first is at " + first.file() + ":" +
+                 std::to_string(first.find("metadata.name").line));
       loaded.positions.place(d);
     }
   }
@@ -74,7 +77,8 @@ bool place(Diagnostic& d, const std::vector<LoadedFile>& files, std::string_view
       if (loaded.kind != d.kind()) continue;
       std::string name = full_name(loaded.object);
       bool owned = !loaded.object.metadata().owner().empty();
-      bool same = name == d.object() || (!owned && std::string(default_owner) + "/" + name == d.object());
+      bool same =
+          name == d.object() || (!owned && std::string(default_owner) + "/" + name == d.object());
       if (!same) continue;
       loaded.positions.place(d);
       return true;

@@ -1,6 +1,7 @@
-// The strict YAML loader: text in, objects out, and a finding with place and cure for everything that is wrong. It
-// knows no kind by name: which fields exist, how they are written and checked stands in the descriptors' options
-// (proto/gw/v1/options.proto). Thread-safe functions; no I/O but for load_paths.
+// The strict YAML loader: text in, objects out, and a finding with place and cure for everything
+// that is wrong. It knows no kind by name: which fields exist, how they are written and checked
+// stands in the descriptors' options (proto/gw/v1/options.proto). Thread-safe functions; no I/O but
+// for load_paths.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +41,9 @@ struct LoadedFile {
   std::vector<LoadedObject> objects;
 };
 
-// Reads every document of `text`. `file_name` is only said in findings. Two documents for one object are an error.
-// Fields that only the server sets, and `status`, are ignored, so that what `get -o yaml` printed can be applied.
+// Reads every document of `text`. `file_name` is only said in findings. Two documents for one
+// object are an error. Fields that only the server sets, and `status`, are ignored, so that what
+// `get -o yaml` printed can be applied.
 LoadedFile load_yaml(std::string_view text, std::string file_name, const LoadOptions& options,
                      DiagnosticList& diagnostics);
 
@@ -51,17 +53,19 @@ struct StdinText {
   std::string text;
 };
 
-// Reads files, and all *.yaml and *.yml below directories in order of their names. "-" stands for `stdin_text`.
-// Objects are checked for doubles over all files. The status is not ok when a path cannot be opened (NotFound,
-// PermissionDenied), a directory holds no such file (NotFound), or there are too many files (ResourceExhausted); what
-// is wrong inside the files is in `diagnostics`.
+// Reads files, and all *.yaml and *.yml below directories in order of their names. "-" stands for
+// `stdin_text`. Objects are checked for doubles over all files. The status is not ok when a path
+// cannot be opened (NotFound, PermissionDenied), a directory holds no such file (NotFound), or
+// there are too many files (ResourceExhausted); what is wrong inside the files is in `diagnostics`.
 absl::StatusOr<std::vector<LoadedFile>> load_paths(const std::vector<std::string>& paths,
                                                    const LoadOptions& options,
                                                    DiagnosticList& diagnostics,
                                                    const StdinText* stdin_text = nullptr);
 
-// Gives `d` its place: the object of `files` that it names by kind and owner/name, then the field path. An object
-// that was written without owner is taken to be `default_owner`'s. False when the object is not in the files.
-bool place(Diagnostic& d, const std::vector<LoadedFile>& files, std::string_view default_owner = {});
+// Gives `d` its place: the object of `files` that it names by kind and owner/name, then the field
+// path. An object that was written without owner is taken to be `default_owner`'s. False when the
+// object is not in the files.
+bool place(Diagnostic& d, const std::vector<LoadedFile>& files,
+           std::string_view default_owner = {});
 
 }  // namespace gw

@@ -20,7 +20,8 @@ int dots(std::string_view segment) {
   for (size_t i = 0; i < segment.size(); ++count) {
     if (segment[i] == '.') {
       ++i;
-    } else if (segment.size() - i >= 3 && segment[i] == '%' && segment[i + 1] == '2' && (segment[i + 2] | 0x20) == 'e') {
+    } else if (segment.size() - i >= 3 && segment[i] == '%' && segment[i + 1] == '2' &&
+               (segment[i + 2] | 0x20) == 'e') {
       i += 3;
     } else {
       return 0;
@@ -32,10 +33,13 @@ int dots(std::string_view segment) {
 Fault check_escape(std::string_view rest) {
   int high = rest.size() >= 3 ? hex_digit(rest[1]) : -1;
   int low = rest.size() >= 3 ? hex_digit(rest[2]) : -1;
-  if (high < 0 || low < 0) return FormatFault{"has a \"%\" without two hexadecimal digits", "write %25 for a percent sign"};
+  if (high < 0 || low < 0)
+    return FormatFault{"has a \"%\" without two hexadecimal digits",
+                       "write %25 for a percent sign"};
   int byte = high << 4 | low;
   if (byte == '/' || byte == '\\') {
-    return FormatFault{"has an encoded slash, which no request may have", "match with a template or regex"};
+    return FormatFault{"has an encoded slash, which no request may have",
+                       "match with a template or regex"};
   }
   if (byte < 0x20 || byte == 0x7f) return FormatFault{"has an encoded control byte", ""};
   return std::nullopt;
@@ -50,9 +54,14 @@ Fault check_bytes(std::string_view text) {
     if (c == '?') return FormatFault{"has a query", "match on the query with `query`"};
     if (c == '#') return FormatFault{"has a fragment, which clients never send", "drop it"};
     if (c == '\\') return FormatFault{"has a backslash, which no request may have", ""};
-    if (c == '*') return FormatFault{"has a \"*\"", "a prefix takes all below it; a template takes {name} for one segment"};
-    if (byte <= 0x20 || byte == 0x7f) return FormatFault{"has a space or control byte", "write a space as %20"};
-    if (byte >= 0x80) return FormatFault{"has letters beyond ASCII", "write them percent-encoded, as clients send them"};
+    if (c == '*')
+      return FormatFault{"has a \"*\"",
+                         "a prefix takes all below it; a template takes {name} for one segment"};
+    if (byte <= 0x20 || byte == 0x7f)
+      return FormatFault{"has a space or control byte", "write a space as %20"};
+    if (byte >= 0x80)
+      return FormatFault{"has letters beyond ASCII",
+                         "write them percent-encoded, as clients send them"};
     if (c == '%') {
       if (Fault fault = check_escape(text.substr(i))) return fault;
     }
@@ -76,7 +85,8 @@ Fault for_each_segment(std::string_view text, Fn&& fn) {
 Fault check_segment(std::string_view segment, bool last) {
   if (segment.empty() && !last) return FormatFault{"has two slashes in a row", "write one"};
   if (int count = dots(segment); count == 1 || count == 2) {
-    return FormatFault{"has a dot segment, which no request may have", "write the path that is meant"};
+    return FormatFault{"has a dot segment, which no request may have",
+                       "write the path that is meant"};
   }
   return std::nullopt;
 }
@@ -97,7 +107,8 @@ Fault check_path_template(std::string_view text) {
   return for_each_segment(text, [&](std::string_view segment, bool last) -> Fault {
     if (segment.find_first_of("{}") == std::string_view::npos) return check_segment(segment, last);
     std::string_view name = segment.substr(1, segment.size() >= 2 ? segment.size() - 2 : 0);
-    bool good = segment.front() == '{' && segment.back() == '}' && !name.empty() && !(name[0] >= '0' && name[0] <= '9');
+    bool good = segment.front() == '{' && segment.back() == '}' && !name.empty() &&
+                !(name[0] >= '0' && name[0] <= '9');
     for (char c : name) {
       bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
       good = good && (letter || (c >= '0' && c <= '9'));

@@ -1,5 +1,5 @@
-// Checks of paths: what is written here is what is matched and forwarded, byte by byte. Internal to common/config.
-// Thread-safe.
+// Checks of paths: what is written here is what is matched and forwarded, byte by byte. Internal to
+// common/config. Thread-safe.
 #pragma once
 
 #include "common/config/formats.h"

@@ -33,7 +33,8 @@ Position place_of(const YamlNode* key, const YamlNode* value) {
 
 }  // namespace
 
-PositionMap::PositionMap(std::string file, std::shared_ptr<const YamlTree> tree, const YamlNode* root)
+PositionMap::PositionMap(std::string file, std::shared_ptr<const YamlTree> tree,
+                         const YamlNode* root)
     : file_(std::move(file)), tree_(std::move(tree)), root_(root) {}
 
 Position PositionMap::find(std::string_view path) const {
@@ -62,7 +63,8 @@ Position PositionMap::find(std::string_view path) const {
       // The longest key that ends where a part of the path ends: keys may have dots in them.
       for (size_t i = 0; i + 1 < node->items.size(); i += 2) {
         const std::string& name = node->items[i]->text;
-        bool fits = !name.empty() && rest.substr(0, name.size()) == name && is_boundary(rest.substr(name.size()));
+        bool fits = !name.empty() && rest.substr(0, name.size()) == name &&
+                    is_boundary(rest.substr(name.size()));
         if (fits && (!key || name.size() > key->text.size())) {
           key = node->items[i];
           next = node->items[i + 1];

@@ -1,4 +1,5 @@
-// Where in a file each part of an object was written, so that findings that name a field path get a line and a column.
+// Where in a file each part of an object was written, so that findings that name a field path get a
+// line and a column.
 #pragma once
 
 #include <memory>
@@ -19,15 +20,16 @@ struct Position {
   friend bool operator==(const Position&, const Position&) = default;
 };
 
-// Answers from the tree that the file was read into, which it keeps alive; nothing is copied per field. Immutable,
-// cheap to copy.
+// Answers from the tree that the file was read into, which it keeps alive; nothing is copied per
+// field. Immutable, cheap to copy.
 class PositionMap {
  public:
   PositionMap() = default;
   PositionMap(std::string file, std::shared_ptr<const YamlTree> tree, const YamlNode* root);
 
-  // Of `path` ("spec.targets[0].url", "metadata.labels.domain"), or of its nearest parent that was written; the
-  // object's first line for an empty path. Scalars: where the value stands; mappings and lists: where their key does.
+  // Of `path` ("spec.targets[0].url", "metadata.labels.domain"), or of its nearest parent that was
+  // written; the object's first line for an empty path. Scalars: where the value stands; mappings
+  // and lists: where their key does.
   Position find(std::string_view path) const;
 
   // Fills file, line and column in, unless they are there.

@@ -14,10 +14,14 @@ using google::protobuf::Message;
 
 std::string type_name(const YamlNode& node) {
   switch (node.type) {
-    case YamlNode::Type::kNull: return "nothing";
-    case YamlNode::Type::kScalar: return in_quotes(node.text);
-    case YamlNode::Type::kMap: return "a mapping";
-    case YamlNode::Type::kList: return "a list";
+    case YamlNode::Type::kNull:
+      return "nothing";
+    case YamlNode::Type::kScalar:
+      return in_quotes(node.text);
+    case YamlNode::Type::kMap:
+      return "a mapping";
+    case YamlNode::Type::kList:
+      return "a list";
   }
   return {};
 }
@@ -31,7 +35,8 @@ const YamlNode* find_value_source(const YamlNode& node) {
 
 // Of an object whose kind is set.
 Message& mutable_spec(v1::Object& object) {
-  auto* field = object.GetReflection()->GetOneofFieldDescriptor(object, v1::Object::descriptor()->FindOneofByName("spec"));
+  auto* field = object.GetReflection()->GetOneofFieldDescriptor(
+      object, v1::Object::descriptor()->FindOneofByName("spec"));
   return *object.GetReflection()->MutableMessage(&object, field);
 }
 
@@ -53,8 +58,8 @@ bool is_ignored_at_top(std::string_view key) {
 
 }  // namespace
 
-Diagnostic& ObjectReader::error(std::string_view code, const YamlNode& node, const std::string& path,
-                                std::string_view message) {
+Diagnostic& ObjectReader::error(std::string_view code, const YamlNode& node,
+                                const std::string& path, std::string_view message) {
   had_errors_ = true;
   known_.insert(path);
   Diagnostic& d = diagnostics_.error(code, label_, path, message);
@@ -64,12 +69,14 @@ Diagnostic& ObjectReader::error(std::string_view code, const YamlNode& node, con
   return d;
 }
 
-void ObjectReader::wrong_type(const YamlNode& node, const std::string& path, std::string_view wanted,
-                              std::string_view cure) {
-  error("GW1011", node, path, "must be " + std::string(wanted) + ", not " + type_name(node)).set_cure(std::string(cure));
+void ObjectReader::wrong_type(const YamlNode& node, const std::string& path,
+                              std::string_view wanted, std::string_view cure) {
+  error("GW1011", node, path, "must be " + std::string(wanted) + ", not " + type_name(node))
+      .set_cure(std::string(cure));
 }
 
-void ObjectReader::not_supported(std::string_view name, const YamlNode& node, const std::string& path) {
+void ObjectReader::not_supported(std::string_view name, const YamlNode& node,
+                                 const std::string& path) {
   error("GW1010", node, path, in_quotes(name) + " is not supported by this version");
 }
 
@@ -88,7 +95,8 @@ bool ObjectReader::read(const YamlNode& root, v1::Object& out) {
       Diagnostic& d = error("GW1004", key, child_path("", key.text), "unknown field");
       std::vector<std::string> names = {"apiVersion", "kind", "metadata", "spec"};
       std::string meant = did_you_mean(key.text, names);
-      d.set_cure(meant.empty() ? "an object has " + join_words(names, "and") : "did you mean " + in_quotes(meant) + "?");
+      d.set_cure(meant.empty() ? "an object has " + join_words(names, "and")
+                               : "did you mean " + in_quotes(meant) + "?");
     }
   });
   // Absent ones are read as empty, so that what they must hold is asked for.
@@ -111,11 +119,13 @@ bool ObjectReader::read_head(const YamlNode& root, v1::Object& out) {
   }
   const YamlNode* version = root.find("apiVersion");
   if (!version || version->is_null()) {
-    error("GW1009", root, "apiVersion", "required field is missing").set_cure("begin with apiVersion: gw/v1");
+    error("GW1009", root, "apiVersion", "required field is missing")
+        .set_cure("begin with apiVersion: gw/v1");
     return false;
   }
   if (!version->is_scalar() || version->text != "gw/v1") {
-    error("GW1009", *version, "apiVersion", type_name(*version) + " is not a version of this format")
+    error("GW1009", *version, "apiVersion",
+          type_name(*version) + " is not a version of this format")
         .set_cure("write apiVersion: gw/v1");
     return false;
   }
@@ -125,7 +135,8 @@ bool ObjectReader::read_head(const YamlNode& root, v1::Object& out) {
 bool ObjectReader::read_kind(const YamlNode& root, v1::Object& out) {
   const YamlNode* kind = root.find("kind");
   if (!kind || kind->is_null()) {
-    error("GW1008", root, "kind", "required field is missing").set_cure("kinds are " + join_words(kinds(), "and"));
+    error("GW1008", root, "kind", "required field is missing")
+        .set_cure("kinds are " + join_words(kinds(), "and"));
     return false;
   }
   if (!kind->is_scalar()) {
@@ -140,7 +151,8 @@ bool ObjectReader::read_kind(const YamlNode& root, v1::Object& out) {
   std::string meant = find_kind(kind->text);
   if (meant.empty()) meant = did_you_mean(kind->text, kinds());
   error("GW1008", *kind, "kind", in_quotes(kind->text) + " is not a kind")
-      .set_cure(meant.empty() ? "kinds are " + join_words(kinds(), "and") : "did you mean " + in_quotes(meant) + "?");
+      .set_cure(meant.empty() ? "kinds are " + join_words(kinds(), "and")
+                              : "did you mean " + in_quotes(meant) + "?");
   return false;
 }
 
@@ -149,11 +161,14 @@ void ObjectReader::for_each_entry(const YamlNode& map, const std::string& path, 
   for (size_t i = 0; i + 1 < map.items.size(); i += 2) {
     const YamlNode& key = *map.items[i];
     if (!key.is_scalar()) {
-      error("GW1006", key, path, "has a key that is " + type_name(key)).set_cure("keys are text; put it in quotes");
+      error("GW1006", key, path, "has a key that is " + type_name(key))
+          .set_cure("keys are text; put it in quotes");
     } else if (key.plain && key.text == "<<") {
-      error("GW1006", key, path, "YAML merge keys (\"<<\") are not taken").set_cure("write the fields out");
+      error("GW1006", key, path, "YAML merge keys (\"<<\") are not taken")
+          .set_cure("write the fields out");
     } else if (!seen.insert(key.text).second) {
-      error("GW1005", key, child_path(path, key.text), "the key is there twice").set_cure("remove one of them");
+      error("GW1005", key, child_path(path, key.text), "the key is there twice")
+          .set_cure("remove one of them");
     } else {
       fn(key, *map.items[i + 1]);
     }
@@ -163,9 +178,11 @@ void ObjectReader::for_each_entry(const YamlNode& map, const std::string& path, 
 void ObjectReader::read_message(const YamlNode& node, Message& out, const std::string& path) {
   const MessageSchema& schema = schema_of(out.GetDescriptor());
   if (node.is_null()) return;
-  if (schema.scalar_form && node.is_scalar()) return read_scalar(*schema.scalar_form, node, out, path);
+  if (schema.scalar_form && node.is_scalar())
+    return read_scalar(*schema.scalar_form, node, out, path);
   if (node.is_map()) return read_mapping(node, out, path);
-  std::string wanted = schema.scalar_form ? scalar_type_name(*schema.scalar_form) + " or a mapping" : "a mapping";
+  std::string wanted =
+      schema.scalar_form ? scalar_type_name(*schema.scalar_form) + " or a mapping" : "a mapping";
   std::string names = join_words(schema.keys(), "and");
   wrong_type(node, path, wanted, names.empty() ? "write {}" : "its fields are " + names);
 }
@@ -176,7 +193,8 @@ void ObjectReader::read_mapping(const YamlNode& node, Message& out, const std::s
   for_each_entry(node, path, [&](const YamlNode& key, const YamlNode& value) {
     std::string here = child_path(path, key.text);
     const FieldSchema* field = schema.find(key.text);
-    bool typed = schema.typed_oneof && (key.text == schema.typed_oneof->name() || field == schema.typed_field);
+    bool typed = schema.typed_oneof &&
+                 (key.text == schema.typed_oneof->name() || field == schema.typed_field);
     if (typed) return;  // read_typed takes both together
     if (field && field != schema.scalar_form && field->field != skip) {
       read_field(*field, value, out, here);
@@ -188,7 +206,8 @@ void ObjectReader::read_mapping(const YamlNode& node, Message& out, const std::s
   missing_fields(schema, node, path, skip);
 }
 
-void ObjectReader::unknown_key(const MessageSchema& schema, const YamlNode& key, const std::string& path) {
+void ObjectReader::unknown_key(const MessageSchema& schema, const YamlNode& key,
+                               const std::string& path) {
   std::string here = child_path(path, key.text);
   for (const v1::ForbiddenKey& forbidden : schema.rule->forbidden()) {
     if (forbidden.key() != key.text) continue;
@@ -216,15 +235,16 @@ void ObjectReader::unknown_key(const MessageSchema& schema, const YamlNode& key,
   }
 }
 
-void ObjectReader::missing_fields(const MessageSchema& schema, const YamlNode& node, const std::string& path,
-                                  const FieldDescriptor* skip) {
+void ObjectReader::missing_fields(const MessageSchema& schema, const YamlNode& node,
+                                  const std::string& path, const FieldDescriptor* skip) {
   if (known_.count(path)) return;
   for (const FieldSchema& field : schema.fields) {
     std::string here = child_path(path, field.name);
     const YamlNode* value = node.find(field.name);
     if (!field.rule->required() || field.field == skip || known_.count(here)) continue;
     if (value && !value->is_null()) continue;
-    if (schema.typed_oneof && &field == schema.typed_field && known_.count(child_path(path, schema.typed_oneof->name()))) {
+    if (schema.typed_oneof && &field == schema.typed_field &&
+        known_.count(child_path(path, schema.typed_oneof->name()))) {
       continue;
     }
     const YamlNode* key = node.find_key(field.name);
@@ -233,17 +253,21 @@ void ObjectReader::missing_fields(const MessageSchema& schema, const YamlNode& n
 }
 
 // `type: NAME` and `config: {…}`.
-void ObjectReader::read_typed(const MessageSchema& schema, const YamlNode& node, Message& out, const std::string& path) {
+void ObjectReader::read_typed(const MessageSchema& schema, const YamlNode& node, Message& out,
+                              const std::string& path) {
   std::string type_key = schema.typed_oneof->name();
-  std::string type_path = child_path(path, type_key), config_path = child_path(path, schema.typed_field->name);
+  std::string type_path = child_path(path, type_key),
+              config_path = child_path(path, schema.typed_field->name);
   std::vector<std::string> names = variant_names(*schema.typed_oneof);
   const YamlNode* type = node.find(type_key);
   if (!type || type->is_null()) {
     if (known_.count(type_path)) return;  // misspelled
-    error("GW1101", node, type_path, "required field is missing").set_cure("types are " + join_words(names, "and"));
+    error("GW1101", node, type_path, "required field is missing")
+        .set_cure("types are " + join_words(names, "and"));
     return;
   }
-  if (!type->is_scalar()) return wrong_type(*type, type_path, "a word", "types are " + join_words(names, "and"));
+  if (!type->is_scalar())
+    return wrong_type(*type, type_path, "a word", "types are " + join_words(names, "and"));
   const FieldDescriptor* variant = find_variant(*schema.typed_oneof, type->text);
   if (!variant) {
     if (is_future(schema.typed_oneof->containing_type()->name(), type->text)) {
@@ -251,7 +275,8 @@ void ObjectReader::read_typed(const MessageSchema& schema, const YamlNode& node,
     }
     std::string meant = did_you_mean(type->text, names);
     error("GW1114", *type, type_path, in_quotes(type->text) + " is not a type")
-        .set_cure(meant.empty() ? "types are " + join_words(names, "and") : "did you mean " + in_quotes(meant) + "?");
+        .set_cure(meant.empty() ? "types are " + join_words(names, "and")
+                                : "did you mean " + in_quotes(meant) + "?");
     return;
   }
   const YamlNode* config = node.find(schema.typed_field->name);
@@ -260,7 +285,8 @@ void ObjectReader::read_typed(const MessageSchema& schema, const YamlNode& node,
   read_message(*config, *holder.GetReflection()->MutableMessage(&holder, variant), config_path);
 }
 
-void ObjectReader::read_field(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path) {
+void ObjectReader::read_field(const FieldSchema& field, const YamlNode& node, Message& out,
+                              const std::string& path) {
   if (node.is_null()) return;  // nothing is meant
   if (field.rule->as_map()) return read_as_map(field, node, out, path);
   if (field.repeated()) return read_list(field, node, out, path);
@@ -270,7 +296,8 @@ void ObjectReader::read_field(const FieldSchema& field, const YamlNode& node, Me
   read_scalar(field, node, out, path);
 }
 
-void ObjectReader::read_list(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path) {
+void ObjectReader::read_list(const FieldSchema& field, const YamlNode& node, Message& out,
+                             const std::string& path) {
   if (!node.is_list()) {
     std::string text = node.plain ? node.text.substr(0, 64) : in_quotes(node.text);
     std::string cure = node.is_scalar() ? "write [" + text + "]" : "begin each element with \"-\"";
@@ -289,7 +316,8 @@ void ObjectReader::read_list(const FieldSchema& field, const YamlNode& node, Mes
   }
 }
 
-void ObjectReader::read_as_map(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path) {
+void ObjectReader::read_as_map(const FieldSchema& field, const YamlNode& node, Message& out,
+                               const std::string& path) {
   const MessageSchema& schema = schema_of(field.field->message_type());
   const FieldSchema& name = schema.fields[0];
   const FieldSchema& value_field = schema.fields[1];
@@ -313,7 +341,8 @@ void ObjectReader::read_as_map(const FieldSchema& field, const YamlNode& node, M
   });
 }
 
-void ObjectReader::read_scalar(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path) {
+void ObjectReader::read_scalar(const FieldSchema& field, const YamlNode& node, Message& out,
+                               const std::string& path) {
   if (node.is_map() || node.is_list()) {
     if (const YamlNode* source = find_value_source(node)) {
       return not_supported("{" + source->text + ": …}", node, path);

@@ -1,5 +1,5 @@
-// Turns one document of the tree into an object, field by field as the descriptors say. Internal to common/config.
-// One thread; lives for one document.
+// Turns one document of the tree into an object, field by field as the descriptors say. Internal to
+// common/config. One thread; lives for one document.
 #pragma once
 
 #include <functional>
@@ -14,10 +14,11 @@ namespace gw {
 
 class ObjectReader {
  public:
-  ObjectReader(const std::string& file, DiagnosticList& diagnostics) : file_(file), diagnostics_(diagnostics) {}
+  ObjectReader(const std::string& file, DiagnosticList& diagnostics)
+      : file_(file), diagnostics_(diagnostics) {}
 
-  // Reads what can be read and reports the rest. False when apiVersion or kind are wrong, so that nothing else of the
-  // document can be judged.
+  // Reads what can be read and reports the rest. False when apiVersion or kind are wrong, so that
+  // nothing else of the document can be judged.
   bool read(const YamlNode& root, v1::Object& out);
 
   // Paths under which something was reported: validate() need not say it again.
@@ -37,18 +38,25 @@ class ObjectReader {
   void read_message(const YamlNode& node, Message& out, const std::string& path);
   void read_mapping(const YamlNode& node, Message& out, const std::string& path,
                     const google::protobuf::FieldDescriptor* skip = nullptr);
-  void read_typed(const MessageSchema& schema, const YamlNode& node, Message& out, const std::string& path);
-  void read_field(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path);
-  void read_list(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path);
-  void read_as_map(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path);
-  void read_scalar(const FieldSchema& field, const YamlNode& node, Message& out, const std::string& path);
+  void read_typed(const MessageSchema& schema, const YamlNode& node, Message& out,
+                  const std::string& path);
+  void read_field(const FieldSchema& field, const YamlNode& node, Message& out,
+                  const std::string& path);
+  void read_list(const FieldSchema& field, const YamlNode& node, Message& out,
+                 const std::string& path);
+  void read_as_map(const FieldSchema& field, const YamlNode& node, Message& out,
+                   const std::string& path);
+  void read_scalar(const FieldSchema& field, const YamlNode& node, Message& out,
+                   const std::string& path);
 
   void unknown_key(const MessageSchema& schema, const YamlNode& key, const std::string& path);
   void missing_fields(const MessageSchema& schema, const YamlNode& node, const std::string& path,
                       const google::protobuf::FieldDescriptor* skip);
   void not_supported(std::string_view name, const YamlNode& node, const std::string& path);
-  void wrong_type(const YamlNode& node, const std::string& path, std::string_view wanted, std::string_view cure);
-  Diagnostic& error(std::string_view code, const YamlNode& node, const std::string& path, std::string_view message);
+  void wrong_type(const YamlNode& node, const std::string& path, std::string_view wanted,
+                  std::string_view cure);
+  Diagnostic& error(std::string_view code, const YamlNode& node, const std::string& path,
+                    std::string_view message);
 
   const std::string& file_;
   DiagnosticList& diagnostics_;

@@ -15,7 +15,8 @@ using google::protobuf::Message;
 using Fault = std::optional<ScalarFault>;
 
 // "message; cure" of a Status.
-ScalarFault from_status(std::string_view code, const std::string& text, const absl::Status& status) {
+ScalarFault from_status(std::string_view code, const std::string& text,
+                        const absl::Status& status) {
   std::string message = message_of(status), cure;
   if (size_t at = message.find("; "); at != std::string::npos) {
     cure = message.substr(at + 2);
@@ -36,12 +37,14 @@ bool is_plain_decimal(std::string_view text) {
 template <class T>
 Fault parse_number(const YamlNode& node, T& out) {
   if (!node.plain && is_plain_decimal(node.text)) {
-    return ScalarFault{"GW1103", "is a number in quotes, which is text", "write " + node.text + " without quotes"};
+    return ScalarFault{"GW1103", "is a number in quotes, which is text",
+                       "write " + node.text + " without quotes"};
   }
   std::string_view text = node.text;
   if (!is_plain_decimal(text)) {
-    return ScalarFault{"GW1103", in_quotes(text) + " is not a whole number",
-                       "write decimal digits: no fraction, no sign but -, no 0x, no _, no leading zero"};
+    return ScalarFault{
+        "GW1103", in_quotes(text) + " is not a whole number",
+        "write decimal digits: no fraction, no sign but -, no 0x, no _, no leading zero"};
   }
   auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (failure != std::errc() || end != text.data() + text.size()) {
@@ -75,7 +78,8 @@ Fault parse_bool(const YamlNode& node, bool& out) {
   if (lower == "no" || lower == "off" || lower == "n" || lower == "false" || lower == "0") {
     return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write false"};
   }
-  return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write true or false"};
+  return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false",
+                     "write true or false"};
 }
 
 Fault parse_enum(const FieldSchema& field, const YamlNode& node, const EnumValueDescriptor*& out) {
@@ -87,8 +91,10 @@ Fault parse_enum(const FieldSchema& field, const YamlNode& node, const EnumValue
   }
   std::vector<std::string> words = enum_words(type);
   std::string meant = did_you_mean(node.text, words);
-  std::string cure = meant.empty() ? "write " + join_words(words, "or") : "did you mean " + in_quotes(meant) + "?";
-  return ScalarFault{"GW1107", in_quotes(node.text) + " is not one of the words that can stand here", cure};
+  std::string cure =
+      meant.empty() ? "write " + join_words(words, "or") : "did you mean " + in_quotes(meant) + "?";
+  return ScalarFault{"GW1107",
+                     in_quotes(node.text) + " is not one of the words that can stand here", cure};
 }
 
 // Reflection's Set and Add of one type.
@@ -139,7 +145,8 @@ Fault set_scalar(const FieldSchema& field, const YamlNode& node, Message& out) {
       return std::nullopt;
     }
     default:
-      return ScalarFault{"GW1011", "has a type that cannot be written", ""};  // a test walks all fields
+      return ScalarFault{"GW1011", "has a type that cannot be written",
+                         ""};  // a test walks all fields
   }
 }
 
@@ -147,10 +154,14 @@ std::string scalar_type_name(const FieldSchema& field) {
   if (field.rule->unit() == v1::MILLISECONDS) return "a duration (10s)";
   if (field.rule->unit() == v1::BYTES) return "a size (32KiB)";
   switch (field.field->cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL: return "true or false";
-    case FieldDescriptor::CPPTYPE_ENUM: return "a word (" + join_words(enum_words(*field.field->enum_type()), "or") + ")";
-    case FieldDescriptor::CPPTYPE_STRING: return "text";
-    default: return "a whole number";
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return "true or false";
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return "a word (" + join_words(enum_words(*field.field->enum_type()), "or") + ")";
+    case FieldDescriptor::CPPTYPE_STRING:
+      return "text";
+    default:
+      return "a whole number";
   }
 }
 

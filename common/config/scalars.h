@@ -15,8 +15,10 @@ struct ScalarFault {
   std::string cure;
 };
 
-// Sets the field, or adds to it when it is repeated. `node` is a scalar. Range, size and format are validate()'s.
-std::optional<ScalarFault> set_scalar(const FieldSchema& field, const YamlNode& node, google::protobuf::Message& out);
+// Sets the field, or adds to it when it is repeated. `node` is a scalar. Range, size and format are
+// validate()'s.
+std::optional<ScalarFault> set_scalar(const FieldSchema& field, const YamlNode& node,
+                                      google::protobuf::Message& out);
 
 // "a whole number", "text", "a duration", …: what the field takes.
 std::string scalar_type_name(const FieldSchema& field);

@@ -35,7 +35,8 @@ MessageSchema make_schema(const Descriptor* descriptor) {
 
 // After the vector of fields does not move any more.
 void link_forms(MessageSchema& schema) {
-  if (!schema.rule->scalar_field().empty()) schema.scalar_form = schema.find(schema.rule->scalar_field());
+  if (!schema.rule->scalar_field().empty())
+    schema.scalar_form = schema.find(schema.rule->scalar_field());
   if (schema.rule->typed_oneof().empty()) return;
   for (const FieldSchema& field : schema.fields) {
     if (!field.is_message()) continue;

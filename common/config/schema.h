@@ -1,5 +1,5 @@
-// How the messages of proto/gw/v1 are written in YAML: names, rules and words read from the descriptors once.
-// Internal to common/config. Thread-safe.
+// How the messages of proto/gw/v1 are written in YAML: names, rules and words read from the
+// descriptors once. Internal to common/config. Thread-safe.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -45,17 +45,18 @@ const MessageSchema& schema_of(const google::protobuf::Descriptor* descriptor);
 
 // Value as it is written: IN_HEADER of enum In is `header`. Empty for the zero value.
 std::string enum_word(const google::protobuf::EnumValueDescriptor& value);
-const google::protobuf::EnumValueDescriptor* enum_value(const google::protobuf::EnumDescriptor& type,
-                                                        std::string_view word);
+const google::protobuf::EnumValueDescriptor* enum_value(
+    const google::protobuf::EnumDescriptor& type, std::string_view word);
 std::vector<std::string> enum_words(const google::protobuf::EnumDescriptor& type);
 
 // Variants of a typed oneof by YAML name.
 std::vector<std::string> variant_names(const google::protobuf::OneofDescriptor& oneof);
-const google::protobuf::FieldDescriptor* find_variant(const google::protobuf::OneofDescriptor& oneof,
-                                                      std::string_view name);
+const google::protobuf::FieldDescriptor* find_variant(
+    const google::protobuf::OneofDescriptor& oneof, std::string_view name);
 
 // Whether a field says something: present, not empty, or not zero where presence is not kept.
-bool is_set(const google::protobuf::Message& message, const google::protobuf::FieldDescriptor* field);
+bool is_set(const google::protobuf::Message& message,
+            const google::protobuf::FieldDescriptor* field);
 
 // "spec.match" and "path" make "spec.match.path"; a key that is not plain is written ["so"].
 std::string child_path(std::string_view parent, std::string_view key);

@@ -10,13 +10,18 @@ struct Unit {
   int64_t size;
 };
 
-constexpr Unit kDurations[] = {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
-constexpr Unit kSizes[] = {
-    {"TiB", int64_t{1} << 40}, {"GiB", int64_t{1} << 30}, {"MiB", int64_t{1} << 20}, {"KiB", 1024}, {"", 1}};
+constexpr Unit kDurations[] = {
+    {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}};
+constexpr Unit kSizes[] = {{"TiB", int64_t{1} << 40},
+                           {"GiB", int64_t{1} << 30},
+                           {"MiB", int64_t{1} << 20},
+                           {"KiB", 1024},
+                           {"", 1}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Digits at the front of `text`, at most 18 so that nothing overflows; -1 when there are none or too many.
+// Digits at the front of `text`, at most 18 so that nothing overflows; -1 when there are none or
+// too many.
 int64_t take_number(std::string_view& text) {
   int64_t value = 0;
   size_t n = 0;
@@ -38,7 +43,8 @@ std::string_view take_letters(std::string_view& text) {
 }
 
 absl::Status wrong_duration(std::string_view what) {
-  return invalid_argument(std::string(what) + "; write a duration such as 250ms, 10s, 5m, 1h30m or 1d");
+  return invalid_argument(std::string(what) +
+                          "; write a duration such as 250ms, 10s, 5m, 1h30m or 1d");
 }
 
 absl::Status wrong_size(std::string_view what) {
@@ -59,8 +65,8 @@ absl::StatusOr<int64_t> parse_duration_ms(std::string_view text) {
     std::string_view name = take_letters(text);
     if (name.empty()) {
       if (next > 0) return wrong_duration("has a number without unit at its end");
-      return invalid_argument("has no unit; write " + std::string(whole) + "s for seconds or " + std::string(whole) +
-                              "ms for milliseconds");
+      return invalid_argument("has no unit; write " + std::string(whole) + "s for seconds or " +
+                              std::string(whole) + "ms for milliseconds");
     }
     if (name.find('.') != std::string_view::npos) return wrong_duration("has a fraction");
     size_t at = 0;
@@ -71,7 +77,8 @@ absl::StatusOr<int64_t> parse_duration_ms(std::string_view text) {
     if (at < next) return wrong_duration("has its units out of order or twice");
     next = at + 1;
     int64_t part = 0;
-    if (__builtin_mul_overflow(number, kDurations[at].size, &part) || __builtin_add_overflow(total, part, &total)) {
+    if (__builtin_mul_overflow(number, kDurations[at].size, &part) ||
+        __builtin_add_overflow(total, part, &total)) {
       return wrong_duration("is too long");
     }
   }
@@ -103,10 +110,12 @@ absl::StatusOr<int64_t> parse_bytes(std::string_view text) {
   char first = static_cast<char>(unit[0] & ~0x20);  // upper case
   bool decimal = unit.size() <= 3 && std::string_view("KMGT").find(first) != std::string_view::npos;
   if (unit == "B" || unit == "b") {
-    return invalid_argument("has the unit \"" + unit + "\"; a number of bytes is written without unit");
+    return invalid_argument("has the unit \"" + unit +
+                            "\"; a number of bytes is written without unit");
   }
   if (decimal) {
-    return invalid_argument("has the unit \"" + unit + "\", which some read as 1000 and some as 1024; write " +
+    return invalid_argument("has the unit \"" + unit +
+                            "\", which some read as 1000 and some as 1024; write " +
                             std::to_string(number) + first + "iB (units of 1024)");
   }
   return wrong_size("has the unknown unit " + ("\"" + unit + "\""));

@@ -11,7 +11,8 @@ size_t utf8_length(std::string_view text) {
   if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
   if (first >= 0xe0 && first <= 0xef) {
     unsigned second = byte(1);
-    bool good = continues(1) && continues(2) && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f);
+    bool good = continues(1) && continues(2) && !(first == 0xe0 && second < 0xa0) &&
+                !(first == 0xed && second > 0x9f);
     return good ? 3 : 0;
   }
   if (first >= 0xf0 && first <= 0xf4) {

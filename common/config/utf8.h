@@ -13,8 +13,8 @@ struct BadByte {
   bool control = false;  // a control byte, NUL included; else not UTF-8
 };
 
-// The first byte that is not part of well-formed UTF-8 (no overlong forms, no surrogates), or that is a control byte
-// other than tab, line feed and carriage return.
+// The first byte that is not part of well-formed UTF-8 (no overlong forms, no surrogates), or that
+// is a control byte other than tab, line feed and carriage return.
 std::optional<BadByte> find_bad_byte(std::string_view text);
 
 bool is_utf8(std::string_view text);

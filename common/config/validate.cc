@@ -53,11 +53,14 @@ class Validator {
   void check_unknown_fields(const Message& message, const std::string& path) {
     const auto& unknown = message.GetReflection()->GetUnknownFields(message);
     if (unknown.empty()) return;
-    error("GW1115", path, "has field number " + std::to_string(unknown.field(0).number()) + ", which this build does not know",
+    error("GW1115", path,
+          "has field number " + std::to_string(unknown.field(0).number()) +
+              ", which this build does not know",
           "use a gwctl of the control plane's version");
   }
 
-  void error(std::string_view code, const std::string& path, std::string_view message, std::string_view cure) {
+  void error(std::string_view code, const std::string& path, std::string_view message,
+             std::string_view cure) {
     good_ = false;
     if (is_known(path)) return;
     out_.error(code, label_, path, message).set_cure(std::string(cure));
@@ -66,44 +69,59 @@ class Validator {
  private:
   bool is_known(const std::string& path) const { return known_ && known_->count(path) > 0; }
 
-  // `parent` is the path of `message`. Where something else stands in its place already, nothing in it is missing.
-  void check_field(const FieldSchema& field, const Message& message, const std::string& path, const std::string& parent) {
+  // `parent` is the path of `message`. Where something else stands in its place already, nothing in
+  // it is missing.
+  void check_field(const FieldSchema& field, const Message& message, const std::string& path,
+                   const std::string& parent) {
     if (!is_set(message, field.field) && is_known(parent)) return;
     if (field.repeated()) return check_list(field, message, path);
     if (!is_set(message, field.field)) {
       // A number without presence may be 0; the loader knows whether it was written.
-      bool silent = !field.field->has_presence() && field.field->cpp_type() != FieldDescriptor::CPPTYPE_STRING &&
+      bool silent = !field.field->has_presence() &&
+                    field.field->cpp_type() != FieldDescriptor::CPPTYPE_STRING &&
                     field.field->cpp_type() != FieldDescriptor::CPPTYPE_ENUM;
       if (field.rule->required() && !silent) {
-        error("GW1101", path, field.field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ? "must not be empty" : "required field is missing", "");
+        error("GW1101", path,
+              field.field->cpp_type() == FieldDescriptor::CPPTYPE_STRING
+                  ? "must not be empty"
+                  : "required field is missing",
+              "");
       }
       if (!field.rule->required() || !silent) return;
     }
-    if (field.is_message()) return check_message(message.GetReflection()->GetMessage(message, field.field), path);
+    if (field.is_message())
+      return check_message(message.GetReflection()->GetMessage(message, field.field), path);
     check_scalar(field, message, path);
   }
 
   void check_scalar(const FieldSchema& field, const Message& message, const std::string& path) {
     const Reflection* reflection = message.GetReflection();
     switch (field.field->cpp_type()) {
-      case FieldDescriptor::CPPTYPE_STRING: return check_string(field, reflection->GetString(message, field.field), path);
+      case FieldDescriptor::CPPTYPE_STRING:
+        return check_string(field, reflection->GetString(message, field.field), path);
       case FieldDescriptor::CPPTYPE_INT32:
-      case FieldDescriptor::CPPTYPE_INT64: return check_range(field, number_of(message, field.field), path);
+      case FieldDescriptor::CPPTYPE_INT64:
+        return check_range(field, number_of(message, field.field), path);
       case FieldDescriptor::CPPTYPE_ENUM:
-        if (!field.field->enum_type()->FindValueByNumber(reflection->GetEnumValue(message, field.field))) {
-          error("GW1115", path, "has a value that this build does not know", "use a gwctl of the control plane's version");
+        if (!field.field->enum_type()->FindValueByNumber(
+                reflection->GetEnumValue(message, field.field))) {
+          error("GW1115", path, "has a value that this build does not know",
+                "use a gwctl of the control plane's version");
         }
         return;
-      default: return;
+      default:
+        return;
     }
   }
 
   void check_range(const FieldSchema& field, int64_t value, const std::string& path) {
     const v1::FieldRule& rule = *field.rule;
     if (rule.has_min() && value < rule.min()) {
-      error("GW1102", path, in_unit(field, value) + " is too small", "it must be at least " + in_unit(field, rule.min()));
+      error("GW1102", path, in_unit(field, value) + " is too small",
+            "it must be at least " + in_unit(field, rule.min()));
     } else if (rule.has_max() && value > rule.max()) {
-      error("GW1102", path, in_unit(field, value) + " is too large", "it must be at most " + in_unit(field, rule.max()));
+      error("GW1102", path, in_unit(field, value) + " is too large",
+            "it must be at most " + in_unit(field, rule.max()));
     }
   }
 
@@ -111,7 +129,8 @@ class Validator {
     const v1::FieldRule& rule = *field.rule;
     uint32_t most = field.repeated() ? 4'096 : field.max_size();
     if (text.size() > most) {
-      return error("GW1109", path, "has " + std::to_string(text.size()) + " bytes", "at most " + std::to_string(most) + " are taken");
+      return error("GW1109", path, "has " + std::to_string(text.size()) + " bytes",
+                   "at most " + std::to_string(most) + " are taken");
     }
     std::optional<FormatFault> fault;
     if (!rule.ref().empty()) {
@@ -131,7 +150,8 @@ class Validator {
       return;
     }
     if (static_cast<uint32_t>(size) > field.max_size()) {
-      return error("GW1109", path, "has " + std::to_string(size) + " elements", "at most " + std::to_string(field.max_size()) + " are taken");
+      return error("GW1109", path, "has " + std::to_string(size) + " elements",
+                   "at most " + std::to_string(field.max_size()) + " are taken");
     }
     if (field.rule->as_map()) return check_as_map(field, message, path);
     for (int i = 0; i < size; ++i) {
@@ -165,12 +185,14 @@ class Validator {
     check_unknown_fields(entry, path);
     for (size_t i = 1; i < schema.fields.size(); ++i) {
       const FieldSchema& field = schema.fields[i];
-      check_field(field, entry, schema.fields.size() == 2 ? path : child_path(path, field.name), path);
+      check_field(field, entry, schema.fields.size() == 2 ? path : child_path(path, field.name),
+                  path);
     }
     check_exclusive(schema, entry, path);
   }
 
-  void check_typed(const MessageSchema& schema, const Message& message, const std::string& path, const std::string& config_path) {
+  void check_typed(const MessageSchema& schema, const Message& message, const std::string& path,
+                   const std::string& config_path) {
     std::string type_path = child_path(path, schema.typed_oneof->name());
     const Reflection* reflection = message.GetReflection();
     if (!reflection->HasField(message, schema.typed_field->field)) {
@@ -179,12 +201,14 @@ class Validator {
     }
     const Message& holder = reflection->GetMessage(message, schema.typed_field->field);
     check_unknown_fields(holder, config_path);
-    const FieldDescriptor* variant = holder.GetReflection()->GetOneofFieldDescriptor(holder, schema.typed_oneof);
+    const FieldDescriptor* variant =
+        holder.GetReflection()->GetOneofFieldDescriptor(holder, schema.typed_oneof);
     if (!variant) return error("GW1101", type_path, "required field is missing", "");
     check_message(holder.GetReflection()->GetMessage(holder, variant), config_path);
   }
 
-  void check_exclusive(const MessageSchema& schema, const Message& message, const std::string& path) {
+  void check_exclusive(const MessageSchema& schema, const Message& message,
+                       const std::string& path) {
     const v1::MessageRule& rule = *schema.rule;
     if (rule.exactly_one_size() == 0 && rule.at_least_one_size() == 0) return;
     bool one = rule.exactly_one_size() > 0;
@@ -199,9 +223,11 @@ class Validator {
     }
     if (given.empty()) {
       error(one ? "GW1110" : "GW1111", path, one ? "says nothing" : "is empty",
-            std::string(one ? "one is needed of " : "at least one is needed of ") + join_words(names, "and"));
+            std::string(one ? "one is needed of " : "at least one is needed of ") +
+                join_words(names, "and"));
     } else if (one && given.size() > 1) {
-      error("GW1110", path, "has " + join_words(given, "and") + " together", "only one can be given");
+      error("GW1110", path, "has " + join_words(given, "and") + " together",
+            "only one can be given");
     }
   }
 
@@ -213,15 +239,18 @@ class Validator {
 
 }  // namespace
 
-bool validate(const v1::Object& object, DiagnosticList& diagnostics, const std::set<std::string>* known) {
+bool validate(const v1::Object& object, DiagnosticList& diagnostics,
+              const std::set<std::string>* known) {
   ObjectLabel label = label_of(object);
   Validator validator(label, diagnostics, known);
   validator.check_unknown_fields(object, "");
-  if (!object.has_metadata()) validator.error("GW1101", "metadata", "required field is missing", "");
+  if (!object.has_metadata())
+    validator.error("GW1101", "metadata", "required field is missing", "");
   if (object.has_metadata()) validator.check_message(object.metadata(), "metadata");
   const Message* spec = spec_of(object);
   if (!spec) {
-    validator.error("GW1008", "kind", "the object has no kind that this build knows", "kinds are " + join_words(kinds(), "and"));
+    validator.error("GW1008", "kind", "the object has no kind that this build knows",
+                    "kinds are " + join_words(kinds(), "and"));
   } else {
     validator.check_message(*spec, "spec");
   }

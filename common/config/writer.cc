@@ -1,7 +1,6 @@
 #include "common/config/writer.h"
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "common/config/kinds.h"
@@ -33,20 +32,25 @@ ordered_json write_value(const FieldSchema& field, const Message& message, int i
   const FieldDescriptor* f = field.field;
   switch (f->cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return write_message(i < 0 ? r->GetMessage(message, f) : r->GetRepeatedMessage(message, f, i));
+      return write_message(i < 0 ? r->GetMessage(message, f)
+                                 : r->GetRepeatedMessage(message, f, i));
     case FieldDescriptor::CPPTYPE_STRING:
       return i < 0 ? r->GetString(message, f) : r->GetRepeatedString(message, f, i);
-    case FieldDescriptor::CPPTYPE_BOOL: return i < 0 ? r->GetBool(message, f) : r->GetRepeatedBool(message, f, i);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return i < 0 ? r->GetBool(message, f) : r->GetRepeatedBool(message, f, i);
     case FieldDescriptor::CPPTYPE_INT32:
-      return write_number(field, i < 0 ? r->GetInt32(message, f) : r->GetRepeatedInt32(message, f, i));
+      return write_number(field,
+                          i < 0 ? r->GetInt32(message, f) : r->GetRepeatedInt32(message, f, i));
     case FieldDescriptor::CPPTYPE_INT64:
-      return write_number(field, i < 0 ? r->GetInt64(message, f) : r->GetRepeatedInt64(message, f, i));
+      return write_number(field,
+                          i < 0 ? r->GetInt64(message, f) : r->GetRepeatedInt64(message, f, i));
     case FieldDescriptor::CPPTYPE_ENUM: {
       int number = i < 0 ? r->GetEnumValue(message, f) : r->GetRepeatedEnumValue(message, f, i);
       const auto* value = f->enum_type()->FindValueByNumber(number);
       return value ? ordered_json(enum_word(*value)) : ordered_json(number);
     }
-    default: return nullptr;  // no such field in a resource
+    default:
+      return nullptr;  // no such field in a resource
   }
 }
 
@@ -86,15 +90,18 @@ bool is_written(const FieldSchema& field, const Message& message) {
           type == FieldDescriptor::CPPTYPE_BOOL);
 }
 
-ordered_json write_typed(const MessageSchema& schema, const Message& message, const FieldDescriptor*& variant) {
+ordered_json write_typed(const MessageSchema& schema, const Message& message,
+                         const FieldDescriptor*& variant) {
   const Message& holder = message.GetReflection()->GetMessage(message, schema.typed_field->field);
   variant = holder.GetReflection()->GetOneofFieldDescriptor(holder, schema.typed_oneof);
-  return variant ? write_message(holder.GetReflection()->GetMessage(holder, variant)) : ordered_json::object();
+  return variant ? write_message(holder.GetReflection()->GetMessage(holder, variant))
+                 : ordered_json::object();
 }
 
 ordered_json write_message(const Message& message) {
   const MessageSchema& schema = schema_of(message.GetDescriptor());
-  if (schema.scalar_form && is_set(message, schema.scalar_form->field)) return write_value(*schema.scalar_form, message, -1);
+  if (schema.scalar_form && is_set(message, schema.scalar_form->field))
+    return write_value(*schema.scalar_form, message, -1);
   ordered_json out = ordered_json::object();
   for (const FieldSchema& field : schema.fields) {
     if (&field == schema.typed_field) {
@@ -139,11 +146,13 @@ void sort_mappings(Message& message) {
   for (const FieldSchema& field : schema.fields) {
     if (!field.is_message()) continue;
     if (!field.repeated()) {
-      if (r->HasField(message, field.field)) sort_mappings(*r->MutableMessage(&message, field.field));
+      if (r->HasField(message, field.field))
+        sort_mappings(*r->MutableMessage(&message, field.field));
       continue;
     }
     int size = r->FieldSize(message, field.field);
-    for (int i = 0; i < size; ++i) sort_mappings(*r->MutableRepeatedMessage(&message, field.field, i));
+    for (int i = 0; i < size; ++i)
+      sort_mappings(*r->MutableRepeatedMessage(&message, field.field, i));
     if (!field.rule->as_map()) continue;
     const FieldDescriptor* key = schema_of(field.field->message_type()).fields[0].field;
     auto key_of = [&](int i) {
@@ -151,7 +160,8 @@ void sort_mappings(Message& message) {
       return entry.GetReflection()->GetString(entry, key);
     };
     for (int i = 1; i < size; ++i) {  // few, and mostly sorted
-      for (int j = i; j > 0 && key_of(j) < key_of(j - 1); --j) r->SwapElements(&message, field.field, j, j - 1);
+      for (int j = i; j > 0 && key_of(j) < key_of(j - 1); --j)
+        r->SwapElements(&message, field.field, j, j - 1);
     }
   }
 }
@@ -186,7 +196,8 @@ v1::Object canonical(const v1::Object& object) {
   const auto* descriptor = v1::Object::descriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const FieldDescriptor* field = descriptor->field(i);
-    if (field->options().GetExtension(v1::field).server_only()) out.GetReflection()->ClearField(&out, field);
+    if (field->options().GetExtension(v1::field).server_only())
+      out.GetReflection()->ClearField(&out, field);
   }
   sort_mappings(out);
   return out;

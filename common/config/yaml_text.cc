@@ -21,8 +21,9 @@ std::string lower(std::string_view text) {
 
 // Null, booleans, merge and value keys of YAML 1.1 and 1.2.
 bool is_special_word(std::string_view text) {
-  static constexpr std::string_view kWords[] = {"null", "~",  "true", "false", "yes",  "no",   "on",    "off",
-                                                "y",    "n",  "<<",   "=",     ".inf", "+.inf", "-.inf", ".nan"};
+  static constexpr std::string_view kWords[] = {"null", "~",     "true",  "false", "yes", "no",
+                                                "on",   "off",   "y",     "n",     "<<",  "=",
+                                                ".inf", "+.inf", "-.inf", ".nan"};
   std::string word = lower(text);
   for (std::string_view special : kWords) {
     if (word == special) return true;
@@ -30,7 +31,8 @@ bool is_special_word(std::string_view text) {
   return false;
 }
 
-// Anything that some reader takes for a number, a date or a time: 1.0, 0x1F, 1_000, 12:30, 2027-01-15, 127.0.0.1.
+// Anything that some reader takes for a number, a date or a time: 1.0, 0x1F, 1_000, 12:30,
+// 2027-01-15, 127.0.0.1.
 bool looks_numeric(std::string_view text) {
   if (text[0] == '+' || text[0] == '-') text.remove_prefix(1);
   if (text.empty() || !(is_digit(text[0]) || text[0] == '.')) return false;
@@ -97,8 +99,10 @@ std::string scalar(const ordered_json& value) {
 
 void block(const ordered_json& mapping, size_t indent, bool first_inline, std::string& out);
 
-// What follows `key:` or `-`, up to and with the newline. `column`: width of what stands before on the line.
-void value_after(const ordered_json& value, size_t indent, size_t column, bool after_dash, std::string& out) {
+// What follows `key:` or `-`, up to and with the newline. `column`: width of what stands before on
+// the line.
+void value_after(const ordered_json& value, size_t indent, size_t column, bool after_dash,
+                 std::string& out) {
   bool nested = value.is_structured() && !value.empty();
   bool scalars = value.is_array();
   for (const ordered_json& item : value) scalars = scalars && !item.is_structured();

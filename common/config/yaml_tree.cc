@@ -28,12 +28,15 @@ Diagnostic& report(DiagnosticList& out, const std::string& file, Position at, st
   return d;
 }
 
-// Builds the tree from the parser's events. After a limit was hit it takes nothing more in: the parser cannot be
-// stopped, but what it still reads is bounded by the size of the file.
+// Builds the tree from the parser's events. After a limit was hit it takes nothing more in: the
+// parser cannot be stopped, but what it still reads is bounded by the size of the file.
 class Builder final : public YAML::EventHandler {
  public:
   Builder(const std::string& file, const LoadOptions& options, DiagnosticList& diagnostics)
-      : file_(file), options_(options), diagnostics_(diagnostics), tree_(std::make_shared<YamlTree>()) {}
+      : file_(file),
+        options_(options),
+        diagnostics_(diagnostics),
+        tree_(std::make_shared<YamlTree>()) {}
 
   bool stopped() const { return stopped_; }
   std::shared_ptr<YamlTree> take() { return std::move(tree_); }
@@ -63,7 +66,8 @@ class Builder final : public YAML::EventHandler {
     if (!is_utf8(value)) {  // the parser makes single bytes of the escapes \N and \_
       bad_ = true;
       node->text = "\xef\xbf\xbd";  // the replacement character
-      report(diagnostics_, file_, position_of(mark), "GW1012", "an escape in this text does not give UTF-8",
+      report(diagnostics_, file_, position_of(mark), "GW1012",
+             "an escape in this text does not give UTF-8",
              "write the character itself, or \\u and four digits");
     }
     close(node);
@@ -75,9 +79,11 @@ class Builder final : public YAML::EventHandler {
     if (it == anchors_.end()) return stop(mark, "GW1001", "the alias names no anchor", "");
     const YamlNode* target = it->second;
     if (target->open) {
-      return stop(mark, "GW1007", "the alias refers to a node that it is part of: a cycle", "write the value out");
+      return stop(mark, "GW1007", "the alias refers to a node that it is part of: a cycle",
+                  "write the value out");
     }
-    if (stack_.size() + target->height + 1 > static_cast<size_t>(options_.max_depth)) return too_deep(mark);
+    if (stack_.size() + target->height + 1 > static_cast<size_t>(options_.max_depth))
+      return too_deep(mark);
     if (!count(target->weight, mark)) return;
     attach(target);
   }
@@ -94,20 +100,23 @@ class Builder final : public YAML::EventHandler {
   void OnMapEnd() override { end(); }
 
  private:
-  void stop(const YAML::Mark& mark, std::string_view code, std::string_view message, std::string_view cure) {
+  void stop(const YAML::Mark& mark, std::string_view code, std::string_view message,
+            std::string_view cure) {
     stopped_ = true;
     report(diagnostics_, file_, position_of(mark), code, message, cure);
   }
 
   void too_deep(const YAML::Mark& mark) {
-    stop(mark, "GW1003", "mappings and lists are nested deeper than " + std::to_string(options_.max_depth),
+    stop(mark, "GW1003",
+         "mappings and lists are nested deeper than " + std::to_string(options_.max_depth),
          "no object needs that depth");
   }
 
   bool count(uint32_t weight, const YAML::Mark& mark) {
     total_ += weight;
     if (total_ <= options_.max_nodes) return true;
-    stop(mark, "GW1003", "the file unfolds into more than " + std::to_string(options_.max_nodes) + " YAML nodes",
+    stop(mark, "GW1003",
+         "the file unfolds into more than " + std::to_string(options_.max_nodes) + " YAML nodes",
          "split the file; each alias counts as all that it stands for");
     return false;
   }
@@ -121,7 +130,8 @@ class Builder final : public YAML::EventHandler {
     return &node;
   }
 
-  void open(YamlNode::Type type, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void open(YamlNode::Type type, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
     if (!stopped_ && stack_.size() >= static_cast<size_t>(options_.max_depth)) too_deep(mark);
     YamlNode* node = make(type, mark, anchor);
     if (!node) return;
@@ -172,7 +182,8 @@ class Builder final : public YAML::EventHandler {
 };
 
 // The file as bytes, before any of it is understood.
-bool check_bytes(std::string_view text, const std::string& file, const LoadOptions& options, DiagnosticList& out) {
+bool check_bytes(std::string_view text, const std::string& file, const LoadOptions& options,
+                 DiagnosticList& out) {
   if (text.size() > options.max_bytes) {
     report(out, file, {}, "GW1002",
            "the file is larger than " + format_bytes(static_cast<int64_t>(options.max_bytes)),
@@ -182,7 +193,8 @@ bool check_bytes(std::string_view text, const std::string& file, const LoadOptio
   std::optional<BadByte> bad = find_bad_byte(text);
   if (!bad) return true;
   if (bad->control) {
-    report(out, file, bad->position, "GW1012", "the file has a control byte here", "remove it; is it a text file?");
+    report(out, file, bad->position, "GW1012", "the file has a control byte here",
+           "remove it; is it a text file?");
   } else {
     report(out, file, bad->position, "GW1012", "the file is not UTF-8 here", "save it as UTF-8");
   }
@@ -218,7 +230,8 @@ const YamlNode* YamlNode::find_key(std::string_view key) const {
   return nullptr;
 }
 
-std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::string& file, const LoadOptions& options,
+std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::string& file,
+                                           const LoadOptions& options,
                                            DiagnosticList& diagnostics) {
   Builder builder(file, options, diagnostics);
   if (!check_bytes(text, file, options, diagnostics)) return builder.take();
@@ -230,7 +243,8 @@ std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::str
     }
   } catch (const YAML::DeepRecursion& e) {
     if (!builder.stopped()) {
-      report(diagnostics, file, position_of(e.mark), "GW1003", "mappings and lists are nested too deep", "");
+      report(diagnostics, file, position_of(e.mark), "GW1003",
+             "mappings and lists are nested too deep", "");
     }
   } catch (const YAML::Exception& e) {
     if (!builder.stopped()) {

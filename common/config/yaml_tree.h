@@ -1,5 +1,6 @@
-// YAML text as a small tree of texts with places. Limits hold while events arrive, so that what is too large, too deep,
-// or would unfold into too much is never there. Internal to common/config. Immutable once built.
+// YAML text as a small tree of texts with places. Limits hold while events arrive, so that what is
+// too large, too deep, or would unfold into too much is never there. Internal to common/config.
+// Immutable once built.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,10 @@ struct YamlNode {
   enum class Type : uint8_t { kNull, kScalar, kMap, kList };
 
   Type type = Type::kNull;
-  bool plain = false;    // a scalar without quotes
-  bool open = true;      // still being read
-  uint16_t height = 0;   // of what is below, aliases followed
-  uint32_t weight = 1;   // nodes of it and below, aliases counted each time
+  bool plain = false;   // a scalar without quotes
+  bool open = true;     // still being read
+  uint16_t height = 0;  // of what is below, aliases followed
+  uint32_t weight = 1;  // nodes of it and below, aliases counted each time
   Position position;
   std::string text;
   // List: elements. Mapping: key, value, key, value, …
@@ -48,7 +49,7 @@ struct YamlTree {
 };
 
 // Documents that could be read; empty ones are left out. What is wrong goes into `diagnostics`.
-std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::string& file, const LoadOptions& options,
-                                           DiagnosticList& diagnostics);
+std::shared_ptr<const YamlTree> parse_yaml(std::string_view text, const std::string& file,
+                                           const LoadOptions& options, DiagnosticList& diagnostics);
 
 }  // namespace gw

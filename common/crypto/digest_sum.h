@@ -1,5 +1,6 @@
-// The combinable digest of a set of entries (proto/gw/v1/snapshot.proto): the sum of the entries' hashes modulo 2^256,
-// little-endian. Order does not matter, and one changed entry costs one subtraction and one addition.
+// The combinable digest of a set of entries (proto/gw/v1/snapshot.proto): the sum of the entries'
+// hashes modulo 2^256, little-endian. Order does not matter, and one changed entry costs one
+// subtraction and one addition.
 #pragma once
 
 #include <cstdint>

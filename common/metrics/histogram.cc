@@ -53,7 +53,8 @@ uint64_t Histogram::count_at_most(int64_t ns) const {
   for (size_t i = 0; i < last; ++i) below += counts_[i];
   if (last == kBuckets - 1) return below;  // how far beyond they lie is not known
   uint64_t low = lower_bound(last);
-  double share = static_cast<double>(bound - low) / static_cast<double>(lower_bound(last + 1) - low);
+  double share =
+      static_cast<double>(bound - low) / static_cast<double>(lower_bound(last + 1) - low);
   return below + static_cast<uint64_t>(static_cast<double>(counts_[last]) * share);
 }
 

@@ -1,5 +1,6 @@
-// Durations in log-linear buckets: four to each power of two, so that a quantile is off by a quarter at most. Plain
-// numbers without atomics, fixed memory (800 bytes), a record costs a few nanoseconds. One thread at a time.
+// Durations in log-linear buckets: four to each power of two, so that a quantile is off by a
+// quarter at most. Plain numbers without atomics, fixed memory (800 bytes), a record costs a few
+// nanoseconds. One thread at a time.
 #pragma once
 
 #include <array>
@@ -30,10 +31,11 @@ class Histogram {
 
   uint64_t count() const { return count_; }
   uint64_t sum_ns() const { return sum_ns_; }
-  // Nanoseconds that the share `q` (0 to 1) of all records does not exceed, even within its bucket; 0 when empty.
+  // Nanoseconds that the share `q` (0 to 1) of all records does not exceed, even within its bucket;
+  // 0 when empty.
   int64_t quantile(double q) const;
-  // Records of at most `ns`: exact on a bucket's bound, in proportion within one. Never falls as `ns` or the records
-  // grow.
+  // Records of at most `ns`: exact on a bucket's bound, in proportion within one. Never falls as
+  // `ns` or the records grow.
   uint64_t count_at_most(int64_t ns) const;
 
   static size_t index(uint64_t ns) {

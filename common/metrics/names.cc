@@ -4,24 +4,45 @@ namespace gw {
 
 std::string_view metric_type_name(MetricType type) {
   switch (type) {
-    case MetricType::kCounter: return "counter";
-    case MetricType::kGauge: return "gauge";
-    case MetricType::kHistogram: return "histogram";
+    case MetricType::kCounter:
+      return "counter";
+    case MetricType::kGauge:
+      return "gauge";
+    case MetricType::kHistogram:
+      return "histogram";
   }
   return "untyped";
 }
 
 std::span<const MetricInfo> all_metrics() {
   static constexpr MetricInfo kAll[] = {
-      metric::kHttpRequests,       metric::kHttpRequestDuration, metric::kUpstreamDuration,
-      metric::kOverhead,           metric::kHttpRequestBytes,    metric::kHttpResponseBytes,
-      metric::kConnections,        metric::kHttpActiveRequests,  metric::kBufferBytes,
-      metric::kUpstreamAttempts,   metric::kRetries,             metric::kUpstreamTargets,
-      metric::kPolicyDecisions,    metric::kPolicyFailOpen,      metric::kAuthFailures,
-      metric::kRateLimitRejected,  metric::kConfigVersion,       metric::kDirectoryVersion,
-      metric::kConfigLastSuccess,  metric::kDirectoryLastSuccess, metric::kConfigRejected,
-      metric::kControlPlaneConnected, metric::kSnapshotBytes,    metric::kUsageEvents,
-      metric::kUsageUnacknowledged, metric::kUsageLost,          metric::kAccessLogDropped,
+      metric::kHttpRequests,
+      metric::kHttpRequestDuration,
+      metric::kUpstreamDuration,
+      metric::kOverhead,
+      metric::kHttpRequestBytes,
+      metric::kHttpResponseBytes,
+      metric::kConnections,
+      metric::kHttpActiveRequests,
+      metric::kBufferBytes,
+      metric::kUpstreamAttempts,
+      metric::kRetries,
+      metric::kUpstreamTargets,
+      metric::kPolicyDecisions,
+      metric::kPolicyFailOpen,
+      metric::kAuthFailures,
+      metric::kRateLimitRejected,
+      metric::kConfigVersion,
+      metric::kDirectoryVersion,
+      metric::kConfigLastSuccess,
+      metric::kDirectoryLastSuccess,
+      metric::kConfigRejected,
+      metric::kControlPlaneConnected,
+      metric::kSnapshotBytes,
+      metric::kUsageEvents,
+      metric::kUsageUnacknowledged,
+      metric::kUsageLost,
+      metric::kAccessLogDropped,
       metric::kBuildInfo,
   };
   return kAll;

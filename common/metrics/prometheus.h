@@ -1,4 +1,5 @@
-// The Prometheus text format, version 0.0.4 (content type kPrometheusContentType). Appends to one string; one thread.
+// The Prometheus text format, version 0.0.4 (content type kPrometheusContentType). Appends to one
+// string; one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +26,15 @@ class PrometheusWriter {
   void family(std::string_view name, MetricType type, std::string_view help);
   void family(const MetricInfo& metric) { family(metric.name, metric.type, metric.help); }
 
-  // One sample of the family that was begun last. Values of labels are escaped, names are the caller's.
+  // One sample of the family that was begun last. Values of labels are escaped, names are the
+  // caller's.
   void sample(Labels labels, double value);
   void sample(Labels labels, uint64_t value);
   void sample(Labels labels, int64_t value);
   void sample(Labels labels, int value) { sample(labels, static_cast<int64_t>(value)); }
 
-  // _bucket, _sum and _count of a family of type histogram. `bounds_s`: rising, in seconds, without +Inf.
+  // _bucket, _sum and _count of a family of type histogram. `bounds_s`: rising, in seconds, without
+  // +Inf.
   void histogram(Labels labels, const Histogram& values, std::span<const double> bounds_s);
 
   // A family with one sample.

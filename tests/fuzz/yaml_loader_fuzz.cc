@@ -1,4 +1,5 @@
-// Any bytes as a configuration file: no crash, no hang, and what is accepted survives being written and read again.
+// Any bytes as a configuration file: no crash, no hang, and what is accepted survives being written
+// and read again.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -20,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     gw::DiagnosticList again;
     gw::LoadedFile copy = gw::load_yaml(gw::to_yaml(loaded.object), "written", {}, again);
     if (!again.empty() || copy.objects.size() != 1) std::abort();
-    if (copy.objects[0].object.SerializeAsString() != loaded.object.SerializeAsString()) std::abort();
+    if (copy.objects[0].object.SerializeAsString() != loaded.object.SerializeAsString())
+      std::abort();
   }
   return 0;
 }

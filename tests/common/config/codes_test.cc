@@ -13,13 +13,15 @@ std::set<std::string> codes_in_sources() {
   for (const char* folder : {"common", "dataplane", "controlplane", "cli"}) {
     fs::path root = fs::path(GW_SOURCE_DIR) / folder;
     if (!fs::exists(root)) continue;
-    for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {
+    for (const auto& entry :
+         fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {
       if (entry.path().extension() != ".cc" && entry.path().extension() != ".h") continue;
       if (entry.path().filename() == "codes.cc") continue;
       std::string text = read_text(entry.path());
       for (size_t at = text.find("\"GW"); at != std::string::npos; at = text.find("\"GW", at + 1)) {
         std::string code = text.substr(at + 1, 6);
-        bool digits = code.size() == 6 && code.find_first_not_of("0123456789", 2) == std::string::npos;
+        bool digits =
+            code.size() == 6 && code.find_first_not_of("0123456789", 2) == std::string::npos;
         if (digits && text[at + 7] == '"') out.insert(code);
       }
     }

@@ -5,7 +5,9 @@
 namespace gw {
 namespace {
 
-TEST_CASE("every input of the fuzz corpus is read or refused, and what is read can be written and read again") {
+TEST_CASE(
+    "every input of the fuzz corpus is read or refused, and what is read can be written and read "
+    "again") {
   auto inputs = std::filesystem::path(GW_SOURCE_DIR) / "tests/fuzz/corpus/yaml_loader";
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(inputs)) {
@@ -13,7 +15,8 @@ TEST_CASE("every input of the fuzz corpus is read or refused, and what is read c
     DiagnosticList diagnostics;
     LoadedFile file = load_yaml(read_text(entry.path()), "corpus", {}, diagnostics);
     for (const LoadedObject& loaded : file.objects) {
-      CHECK(load_one(to_yaml(loaded.object)).SerializeAsString() == loaded.object.SerializeAsString());
+      CHECK(load_one(to_yaml(loaded.object)).SerializeAsString() ==
+            loaded.object.SerializeAsString());
     }
     ++count;
   }

@@ -34,7 +34,9 @@ class Folder {
   fs::path path_;
 };
 
-std::string team(const std::string& name) { return "apiVersion: gw/v1\nkind: Team\nmetadata: {name: " + name + "}\n"; }
+std::string team(const std::string& name) {
+  return "apiVersion: gw/v1\nkind: Team\nmetadata: {name: " + name + "}\n";
+}
 
 TEST_CASE("a directory is read in order of names, YAML files only") {
   Folder folder;
@@ -55,10 +57,14 @@ TEST_CASE("a directory is read in order of names, YAML files only") {
 
 TEST_CASE("the same object in two files is refused, with both places") {
   Folder folder;
-  std::string a = folder.write("a.yaml", team("t")), b = folder.write("b.yaml", "# x\n" + team("t"));
+  std::string a = folder.write("a.yaml", team("t")),
+              b = folder.write("b.yaml", "# x\n" + team("t"));
   DiagnosticList diagnostics;
   REQUIRE(load_paths({a, b}, {}, diagnostics).ok());
-  CHECK(texts(diagnostics) == b + ":4:18: error GW1014: Team t: metadata.name: the object is there twice; remove one; the first is at " + a + ":3\n");
+  CHECK(texts(diagnostics) == b +
+                                  ":4:18: error GW1014: Team t: metadata.name: the object is there "
+                                  "twice; remove one; the first is at " +
+                                  a + ":3\n");
 }
 
 TEST_CASE("standard input comes from the caller") {
@@ -74,7 +80,9 @@ TEST_CASE("standard input comes from the caller") {
 TEST_CASE("paths that cannot be read are an error of the call, not of the configuration") {
   Folder folder;
   DiagnosticList diagnostics;
-  auto code = [&](const std::string& path) { return load_paths({path}, {}, diagnostics).status().code(); };
+  auto code = [&](const std::string& path) {
+    return load_paths({path}, {}, diagnostics).status().code();
+  };
   CHECK(code(folder.path() + "/none.yaml") == absl::StatusCode::kNotFound);
   CHECK(code(folder.path()) == absl::StatusCode::kNotFound);  // no YAML in it
   CHECK(code("/dev/null") == absl::StatusCode::kInvalidArgument);
@@ -83,15 +91,18 @@ TEST_CASE("paths that cannot be read are an error of the call, not of the config
 
 TEST_CASE("limits hold over all files together") {
   Folder folder;
-  for (int i = 0; i < 5; ++i) folder.write("f" + std::to_string(i) + ".yaml", team("t" + std::to_string(i)));
+  for (int i = 0; i < 5; ++i)
+    folder.write("f" + std::to_string(i) + ".yaml", team("t" + std::to_string(i)));
   DiagnosticList diagnostics;
   LoadOptions options;
   options.max_files = 4;
-  CHECK(load_paths({folder.path()}, options, diagnostics).status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(load_paths({folder.path()}, options, diagnostics).status().code() ==
+        absl::StatusCode::kResourceExhausted);
   options.max_files = 5;
   CHECK(load_paths({folder.path()}, options, diagnostics).ok());
   options.max_total_bytes = 4 * team("t0").size();
-  CHECK(load_paths({folder.path()}, options, diagnostics).status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(load_paths({folder.path()}, options, diagnostics).status().code() ==
+        absl::StatusCode::kResourceExhausted);
 }
 
 TEST_CASE("a hundred megabytes are refused without being read whole") {

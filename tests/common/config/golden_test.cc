@@ -1,4 +1,5 @@
-// Whole files: what is refused with which words, and what accepted files become when they are written back.
+// Whole files: what is refused with which words, and what accepted files become when they are
+// written back.
 #include <set>
 
 #include "common/config/writer.h"
@@ -31,7 +32,8 @@ TEST_CASE("a fault is said once") {
     for (const Diagnostic& d : diagnostics.items()) {
       INFO(to_text(d));
       if (d.code() == "GW1006") continue;  // said of keys, which have no path of their own
-      CHECK(seen.insert(std::to_string(d.line()) + " " + d.kind() + d.object() + " " + d.path()).second);
+      CHECK(seen.insert(std::to_string(d.line()) + " " + d.kind() + d.object() + " " + d.path())
+                .second);
     }
   }
 }
@@ -59,7 +61,8 @@ TEST_CASE("accepted files are written back in one form, which loads to the same 
 }
 
 TEST_CASE("the product's own examples load without a finding") {
-  for (const auto& path : files_in(std::filesystem::path(GW_SOURCE_DIR) / "deploy/example", ".yaml")) {
+  for (const auto& path :
+       files_in(std::filesystem::path(GW_SOURCE_DIR) / "deploy/example", ".yaml")) {
     DiagnosticList diagnostics;
     LoadedFile file = load_yaml(read_text(path), path.filename().string(), {}, diagnostics);
     INFO(texts(diagnostics));
@@ -68,7 +71,8 @@ TEST_CASE("the product's own examples load without a finding") {
   }
 }
 
-TEST_CASE("of the format's future parts it is said that this version lacks them, and nothing else") {
+TEST_CASE(
+    "of the format's future parts it is said that this version lacks them, and nothing else") {
   DiagnosticList diagnostics;
   load_yaml(read_text(golden_folder() / "conference.yaml"), "conference.yaml", {}, diagnostics);
   CHECK(diagnostics.items().size() == 30);

@@ -38,16 +38,19 @@ TEST_CASE("block nesting ends at the depth limit") {
 TEST_CASE("nesting below the limit is judged by its fields") {
   LoadOptions options;
   options.max_depth = 3;
-  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {x: y}}\n", options).empty());
+  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {x: y}}\n", options)
+            .empty());
   options.max_depth = 2;
-  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {x: y}}\n", options) == Codes{"GW1003"});
+  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {x: y}}\n", options) ==
+        Codes{"GW1003"});
 }
 
 TEST_CASE("an alias bomb is refused for what it would unfold into") {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 40; ++i) {
     std::string before = "*a" + std::to_string(i - 1);
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeat(before + ", ", 9) + before + "]\n";
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + repeat(before + ", ", 9) +
+            before + "]\n";
   }
   CHECK(codes_of(bomb) == Codes{"GW1003"});
 }
@@ -55,7 +58,8 @@ TEST_CASE("an alias bomb is refused for what it would unfold into") {
 TEST_CASE("aliases that make a tree deep are refused for its depth") {
   std::string chain = "a0: &a0 [x]\n";
   for (int i = 1; i < 100; ++i) {
-    chain += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
+    chain += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) +
+             "]\n";
   }
   CHECK(codes_of(chain) == Codes{"GW1003"});
 }
@@ -70,7 +74,8 @@ TEST_CASE("nodes are counted over the whole file") {
   LoadOptions options;
   std::string documents;
   for (char name : {'a', 'b', 'c'}) {
-    documents += std::string("apiVersion: gw/v1\nkind: Team\nmetadata: {name: ") + name + "}\n---\n";  // 9 nodes
+    documents += std::string("apiVersion: gw/v1\nkind: Team\nmetadata: {name: ") + name +
+                 "}\n---\n";  // 9 nodes
   }
   options.max_nodes = 28;  // the empty document at the end is one
   CHECK(codes_of(documents, options).empty());
@@ -79,8 +84,10 @@ TEST_CASE("nodes are counted over the whole file") {
 }
 
 TEST_CASE("a megabyte of anything is read or refused without harm") {
-  for (const char* piece : {"a: ", "\"", "'", "&a ", "*a ", "! ", "!!x ", "| ", ">\n", "%YAML 1.2\n", "--- ", "...\n", "?\n",
-                            "- -\n", "{a", "],", "a\n", "# x\n", "\xc3\xbc", "a: &a\n", "- a: b\n  c: d\n"}) {
+  for (const char* piece :
+       {"a: ", "\"",  "'",           "&a ",   "*a ",      "! ",      "!!x ",
+        "| ",  ">\n", "%YAML 1.2\n", "--- ",  "...\n",    "?\n",     "- -\n",
+        "{a",  "],",  "a\n",         "# x\n", "\xc3\xbc", "a: &a\n", "- a: b\n  c: d\n"}) {
     INFO(piece);
     DiagnosticList diagnostics;
     load_yaml(repeat(piece, (200 << 10) / std::string(piece).size()), "x.yaml", {}, diagnostics);
@@ -95,10 +102,12 @@ TEST_CASE("bytes that are not text are refused with their place") {
   };
   const Case cases[] = {{kHead + "spec: {title: \xff}", 4, 15},
                         {kHead + std::string("spec: {title: a\0b}", 18), 4, 16},
-                        {"a: \xed\xa0\x80", 1, 4},          // surrogate
-                        {"a: \xc0\xaf", 1, 4},              // overlong
-                        {"a: \xf4\x90\x80\x80", 1, 4},      // beyond Unicode
-                        {"\xff\xfe" "a\0:\0", 1, 1},        // UTF-16
+                        {"a: \xed\xa0\x80", 1, 4},      // surrogate
+                        {"a: \xc0\xaf", 1, 4},          // overlong
+                        {"a: \xf4\x90\x80\x80", 1, 4},  // beyond Unicode
+                        {"\xff\xfe"
+                         "a\0:\0",
+                         1, 1},  // UTF-16
                         {"a: b\n\x1b[31m", 2, 1}};
   for (const Case& c : cases) {
     DiagnosticList diagnostics;
@@ -117,18 +126,21 @@ TEST_CASE("control bytes that come in by an escape are refused in the value") {
 
 TEST_CASE("escapes of which the parser makes no UTF-8 are refused") {
   CHECK(codes_of(kHead + "spec: {title: \"a\\N\"}") == Codes{"GW1012"});
-  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {\"\\_\": x}}\n") == Codes{"GW1012"});
+  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, labels: {\"\\_\": x}}\n") ==
+        Codes{"GW1012"});
   CHECK(codes_of(kHead + "spec: {title: \"\\xe4\\u00fc\"}").empty());
 }
 
 TEST_CASE("windows line ends and a byte order mark are read") {
-  CHECK(codes_of("\xef\xbb\xbf" "apiVersion: gw/v1\r\nkind: Team\r\nmetadata: {name: a}\r\n").empty());
+  CHECK(codes_of("\xef\xbb\xbf"
+                 "apiVersion: gw/v1\r\nkind: Team\r\nmetadata: {name: a}\r\n")
+            .empty());
 }
 
 TEST_CASE("lists and texts have a largest size") {
   CHECK(codes_of(kHead + "spec: {title: " + std::string(201, 'x') + "}") == Codes{"GW1109"});
-  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, shareWith: [" + repeat("b, ", 1'001) + "]}") ==
-        Codes{"GW1109"});
+  CHECK(codes_of("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a, shareWith: [" +
+                 repeat("b, ", 1'001) + "]}") == Codes{"GW1109"});
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ LoadedFile load() {
   return file;
 }
 
-TEST_CASE("a path leads to the place of its value, or of its key where the value is a mapping or list") {
+TEST_CASE(
+    "a path leads to the place of its value, or of its key where the value is a mapping or list") {
   PositionMap map = load().objects[0].positions;
   CHECK(map.find("") == Position{2, 1});
   CHECK(map.find("kind") == Position{3, 7});
@@ -93,7 +94,8 @@ TEST_CASE("a finding from elsewhere gets its place by kind, name and path") {
 TEST_CASE("an object without owner is the default owner's") {
   DiagnosticList diagnostics;
   std::vector<LoadedFile> files;
-  files.push_back(load_yaml("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a}\n", "t.yaml", {}, diagnostics));
+  files.push_back(
+      load_yaml("apiVersion: gw/v1\nkind: Team\nmetadata: {name: a}\n", "t.yaml", {}, diagnostics));
   Diagnostic d;
   d.set_kind("Team");
   d.set_object("platform/a");

@@ -11,7 +11,8 @@ TEST_CASE("whatever is written loads to the same object") {
   for (int i = 0; i < 3'000; ++i) {
     v1::Object object = generator.object();
     DiagnosticList diagnostics;
-    if (!validate(object, diagnostics)) FAIL("the generator broke a rule: " << texts(diagnostics) << object.DebugString());
+    if (!validate(object, diagnostics))
+      FAIL("the generator broke a rule: " << texts(diagnostics) << object.DebugString());
 
     std::string text = to_yaml(object);
     LoadedFile file = load_yaml(text, "written.yaml", {}, diagnostics);
@@ -29,7 +30,8 @@ TEST_CASE("objects that differ show what differs, and equal ones nothing") {
   for (int i = 0; i < 500; ++i) {
     v1::Object a = generator.object(), b = generator.object();
     if (!field_changes(a, a).empty() || !same_meaning(a, a)) FAIL(to_yaml(a));
-    if (kind_of(a) == kind_of(b) && field_changes(a, b).empty() != same_meaning(a, b)) FAIL(to_yaml(a) << to_yaml(b));
+    if (kind_of(a) == kind_of(b) && field_changes(a, b).empty() != same_meaning(a, b))
+      FAIL(to_yaml(a) << to_yaml(b));
   }
   SUCCEED();
 }
@@ -46,7 +48,8 @@ TEST_CASE("several objects are written as documents of one file") {
   INFO(texts(diagnostics));
   CHECK(diagnostics.empty());
   REQUIRE(file.objects.size() == objects.size());
-  for (size_t i = 0; i < objects.size(); ++i) CHECK(file.objects[i].object.SerializeAsString() == objects[i].SerializeAsString());
+  for (size_t i = 0; i < objects.size(); ++i)
+    CHECK(file.objects[i].object.SerializeAsString() == objects[i].SerializeAsString());
 }
 
 }  // namespace

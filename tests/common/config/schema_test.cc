@@ -35,9 +35,12 @@ TEST_CASE("every field has a type that can be written, and options that name wha
     for (const FieldSchema& field : schema.fields) {
       INFO(field.field->full_name());
       auto type = field.field->cpp_type();
-      bool number = type == FieldDescriptor::CPPTYPE_INT32 || type == FieldDescriptor::CPPTYPE_INT64;
-      bool text = type == FieldDescriptor::CPPTYPE_STRING && field.field->type() != FieldDescriptor::TYPE_BYTES;
-      CHECK((number || text || field.is_message() || type == FieldDescriptor::CPPTYPE_BOOL || type == FieldDescriptor::CPPTYPE_ENUM));
+      bool number =
+          type == FieldDescriptor::CPPTYPE_INT32 || type == FieldDescriptor::CPPTYPE_INT64;
+      bool text = type == FieldDescriptor::CPPTYPE_STRING &&
+                  field.field->type() != FieldDescriptor::TYPE_BYTES;
+      CHECK((number || text || field.is_message() || type == FieldDescriptor::CPPTYPE_BOOL ||
+             type == FieldDescriptor::CPPTYPE_ENUM));
       CHECK_FALSE(field.field->is_map());
       CHECK((!field.repeated() || text || field.is_message()));
       if (field.rule->unit() != v1::UNIT_UNSPECIFIED) CHECK(type == FieldDescriptor::CPPTYPE_INT64);
@@ -66,18 +69,21 @@ TEST_CASE("every field has a type that can be written, and options that name wha
     }
     CHECK((schema.rule->scalar_field().empty() || schema.scalar_form));
     CHECK((schema.rule->typed_oneof().empty() || schema.typed_oneof));
-    for (const v1::ForbiddenKey& key : schema.rule->forbidden()) CHECK(schema.find(key.key()) == nullptr);
+    for (const v1::ForbiddenKey& key : schema.rule->forbidden())
+      CHECK(schema.find(key.key()) == nullptr);
   }
 }
 
 TEST_CASE("no key or word reads as a boolean or nothing in YAML 1.1") {
-  const std::set<std::string> words = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"};
+  const std::set<std::string> words = {"y",   "n",    "yes",   "no",   "on",
+                                       "off", "true", "false", "null", "~"};
   for (const Descriptor* message : all_messages()) {
     for (const FieldSchema& field : schema_of(message).fields) {
       INFO(field.field->full_name());
       CHECK(words.count(field.name) == 0);
       if (!field.field->enum_type()) continue;
-      for (const std::string& word : enum_words(*field.field->enum_type())) CHECK(words.count(word) == 0);
+      for (const std::string& word : enum_words(*field.field->enum_type()))
+        CHECK(words.count(word) == 0);
     }
   }
 }
@@ -92,12 +98,14 @@ TEST_CASE("a name that has entered the format is not still promised for later") 
       CHECK_FALSE(is_future(message->name(), key));
     }
     if (schema.typed_oneof) {
-      for (const std::string& name : variant_names(*schema.typed_oneof)) CHECK_FALSE(is_future(schema.typed_oneof->containing_type()->name(), name));
+      for (const std::string& name : variant_names(*schema.typed_oneof))
+        CHECK_FALSE(is_future(schema.typed_oneof->containing_type()->name(), name));
     }
     for (const FieldSchema& field : schema.fields) {
       if (!field.field->enum_type()) continue;
       places.insert(field.field->enum_type()->name());
-      for (const std::string& word : enum_words(*field.field->enum_type())) CHECK_FALSE(is_future(field.field->enum_type()->name(), word));
+      for (const std::string& word : enum_words(*field.field->enum_type()))
+        CHECK_FALSE(is_future(field.field->enum_type()->name(), word));
     }
   }
   for (const std::string& kind : kinds()) CHECK_FALSE(is_future("Object", kind));

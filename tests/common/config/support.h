@@ -19,10 +19,13 @@ inline std::string read_text(const std::filesystem::path& path) {
   return out.str();
 }
 
-inline std::filesystem::path golden_folder() { return std::filesystem::path(GW_SOURCE_DIR) / "tests/golden/config"; }
+inline std::filesystem::path golden_folder() {
+  return std::filesystem::path(GW_SOURCE_DIR) / "tests/golden/config";
+}
 
 // Files of a folder with an extension, by name.
-inline std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder, const std::string& extension) {
+inline std::vector<std::filesystem::path> files_in(const std::filesystem::path& folder,
+                                                   const std::string& extension) {
   std::vector<std::filesystem::path> out;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == extension) out.push_back(entry.path());

@@ -13,8 +13,16 @@ TEST_CASE("durations are read in their units") {
     const char* text;
     int64_t ms;
   };
-  for (const Case& c : {Case{"0s", 0}, {"250ms", 250}, {"10s", 10'000}, {"5m", 300'000}, {"1h", 3'600'000}, {"1d", 86'400'000},
-                        {"1h30m", 5'400'000}, {"1d2h3m4s5ms", 93'784'005}, {"007s", 7'000}, {"1500ms", 1'500}}) {
+  for (const Case& c : {Case{"0s", 0},
+                        {"250ms", 250},
+                        {"10s", 10'000},
+                        {"5m", 300'000},
+                        {"1h", 3'600'000},
+                        {"1d", 86'400'000},
+                        {"1h30m", 5'400'000},
+                        {"1d2h3m4s5ms", 93'784'005},
+                        {"007s", 7'000},
+                        {"1500ms", 1'500}}) {
     INFO(c.text);
     auto value = parse_duration_ms(c.text);
     REQUIRE(value.ok());
@@ -23,14 +31,34 @@ TEST_CASE("durations are read in their units") {
 }
 
 TEST_CASE("what is not a duration is refused with a cure") {
-  for (const char* text : {"", "10", "s", "10 s", "1.5s", "-1s", "+1s", "10S", "10sec", "1s1h", "1s1s", "1h30", "1_000ms", "1e3s", "0x1s",
-                           "999999999999999999d", "9999999999999999999s", "1s ", "1µs", "1us", "1w"}) {
+  for (const char* text : {"",
+                           "10",
+                           "s",
+                           "10 s",
+                           "1.5s",
+                           "-1s",
+                           "+1s",
+                           "10S",
+                           "10sec",
+                           "1s1h",
+                           "1s1s",
+                           "1h30",
+                           "1_000ms",
+                           "1e3s",
+                           "0x1s",
+                           "999999999999999999d",
+                           "9999999999999999999s",
+                           "1s ",
+                           "1µs",
+                           "1us",
+                           "1w"}) {
     INFO(text);
     auto value = parse_duration_ms(text);
     REQUIRE_FALSE(value.ok());
     CHECK(message_of(value.status()).find("; write ") != std::string::npos);
   }
-  CHECK(message_of(parse_duration_ms("60").status()) == "has no unit; write 60s for seconds or 60ms for milliseconds");
+  CHECK(message_of(parse_duration_ms("60").status()) ==
+        "has no unit; write 60s for seconds or 60ms for milliseconds");
 }
 
 TEST_CASE("sizes are read in units of 1024") {
@@ -38,7 +66,12 @@ TEST_CASE("sizes are read in units of 1024") {
     const char* text;
     int64_t bytes;
   };
-  for (const Case& c : {Case{"0", 0}, {"512", 512}, {"32KiB", 32'768}, {"10MiB", 10'485'760}, {"1GiB", 1'073'741'824}, {"2TiB", 2'199'023'255'552}}) {
+  for (const Case& c : {Case{"0", 0},
+                        {"512", 512},
+                        {"32KiB", 32'768},
+                        {"10MiB", 10'485'760},
+                        {"1GiB", 1'073'741'824},
+                        {"2TiB", 2'199'023'255'552}}) {
     INFO(c.text);
     auto value = parse_bytes(c.text);
     REQUIRE(value.ok());
@@ -47,7 +80,8 @@ TEST_CASE("sizes are read in units of 1024") {
 }
 
 TEST_CASE("what is not a size is refused with a cure") {
-  for (const char* text : {"", "KiB", "-1", "1.5MiB", "32 KiB", "32kib", "1PiB", "1_000", "0x10", "99999999999TiB", "9999999999999999999"}) {
+  for (const char* text : {"", "KiB", "-1", "1.5MiB", "32 KiB", "32kib", "1PiB", "1_000", "0x10",
+                           "99999999999TiB", "9999999999999999999"}) {
     INFO(text);
     CHECK_FALSE(parse_bytes(text).ok());
   }

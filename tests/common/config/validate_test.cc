@@ -14,7 +14,9 @@ std::string faults(const v1::Object& object) {
 }
 
 v1::Object upstream() {
-  return load_one("apiVersion: gw/v1\nkind: Upstream\nmetadata: {name: u, owner: t}\nspec: {targets: [{url: \"http://a:1\"}]}\n");
+  return load_one(
+      "apiVersion: gw/v1\nkind: Upstream\nmetadata: {name: u, owner: t}\nspec: {targets: [{url: "
+      "\"http://a:1\"}]}\n");
 }
 
 TEST_CASE("an object that did not come through the loader is held to the same rules") {
@@ -22,10 +24,13 @@ TEST_CASE("an object that did not come through the loader is held to the same ru
   v1::Object object = upstream();
   object.mutable_upstream()->mutable_targets(0)->set_url("http://169.254.169.254/latest");
   CHECK(faults(object) ==
-        "error GW1108: Upstream t/u: spec.targets[0].url: \"http://169.254.169.254/latest\" has a path after the host; write http://169.254.169.254 and put paths into a Route's rewrite\n");
+        "error GW1108: Upstream t/u: spec.targets[0].url: \"http://169.254.169.254/latest\" has a "
+        "path after the host; write http://169.254.169.254 and put paths into a Route's rewrite\n");
   object = upstream();
   object.mutable_upstream()->mutable_targets(0)->set_weight(-1);
-  CHECK(faults(object) == "error GW1102: Upstream t/u: spec.targets[0].weight: -1 is too small; it must be at least 0\n");
+  CHECK(faults(object) ==
+        "error GW1102: Upstream t/u: spec.targets[0].weight: -1 is too small; it must be at least "
+        "0\n");
   object = upstream();
   object.mutable_metadata()->set_name("A\nB");
   CHECK(faults(object).find("metadata.name: \"A\\x0aB\" is not a name") != std::string::npos);
@@ -42,8 +47,14 @@ TEST_CASE("an object without kind is refused") {
 
 TEST_CASE("a field that this build does not know is refused, however deep") {
   v1::Object object = upstream();
-  object.mutable_upstream()->mutable_targets(0)->GetReflection()->MutableUnknownFields(object.mutable_upstream()->mutable_targets(0))->AddVarint(999, 1);
-  CHECK(faults(object) == "error GW1115: Upstream t/u: spec.targets[0]: has field number 999, which this build does not know; use a gwctl of the control plane's version\n");
+  object.mutable_upstream()
+      ->mutable_targets(0)
+      ->GetReflection()
+      ->MutableUnknownFields(object.mutable_upstream()->mutable_targets(0))
+      ->AddVarint(999, 1);
+  CHECK(faults(object) ==
+        "error GW1115: Upstream t/u: spec.targets[0]: has field number 999, which this build does "
+        "not know; use a gwctl of the control plane's version\n");
   object = upstream();
   auto* label = object.mutable_metadata()->add_labels();
   label->set_name("a");
@@ -56,7 +67,8 @@ TEST_CASE("a field that this build does not know is refused, however deep") {
 }
 
 TEST_CASE("an enum value that this build does not know is refused") {
-  v1::Object object = load_one("apiVersion: gw/v1\nkind: Plan\nmetadata: {name: p}\nspec: {onFailure: closed}\n");
+  v1::Object object =
+      load_one("apiVersion: gw/v1\nkind: Plan\nmetadata: {name: p}\nspec: {onFailure: closed}\n");
   object.mutable_plan()->set_on_failure(static_cast<v1::OnFailure>(77));
   CHECK(faults(object).find("GW1115: Plan p: spec.onFailure") != std::string::npos);
 }

@@ -10,7 +10,10 @@ namespace gw {
 namespace {
 
 TEST_CASE("an entry's hash is over kind, uid little-endian and bytes") {
-  std::string text("\x05\x08\x07\x06\x05\x04\x03\x02\x01" "body", 13);
+  std::string text(
+      "\x05\x08\x07\x06\x05\x04\x03\x02\x01"
+      "body",
+      13);
   CHECK(entry_hash(5, 0x0102030405060708, "body") == sha256(text));
 }
 

@@ -20,9 +20,7 @@ TEST_CASE("buckets cover every value without gap or overlap") {
   CHECK(Histogram::index(UINT64_MAX) == Histogram::kBuckets - 1);
 }
 
-TEST_CASE("a histogram stays small enough for one per route") {
-  CHECK(sizeof(Histogram) <= 808);
-}
+TEST_CASE("a histogram stays small enough for one per route") { CHECK(sizeof(Histogram) <= 808); }
 
 TEST_CASE("a quantile is within a quarter of the true one") {
   FastRandom random(11);
@@ -32,8 +30,8 @@ TEST_CASE("a quantile is within a quarter of the true one") {
     uint64_t spread = 10 + random.below(13);
     for (int i = 0; i < 5000; ++i) {
       // Between 16 µs and 70 s, evenly over the magnitudes.
-      int64_t ns = static_cast<int64_t>((uint64_t{1} << (14 + random.below(spread))) +
-                                        random.below(16384));
+      int64_t ns =
+          static_cast<int64_t>((uint64_t{1} << (14 + random.below(spread))) + random.below(16384));
       values.push_back(ns);
       histogram.record(ns);
     }

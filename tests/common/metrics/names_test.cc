@@ -28,7 +28,8 @@ TEST_CASE("metric names follow the rules of Prometheus") {
     CHECK(m.name.substr(0, 3) == "gw_");
     CHECK(ends_with(m.name, "_total") == (m.type == MetricType::kCounter));
     if (m.type == MetricType::kHistogram) CHECK(ends_with(m.name, "_seconds"));
-    for (std::string_view reserved : {"_bucket", "_count", "_sum"}) CHECK_FALSE(ends_with(m.name, reserved));
+    for (std::string_view reserved : {"_bucket", "_count", "_sum"})
+      CHECK_FALSE(ends_with(m.name, reserved));
     // Base units only.
     std::string_view base = m.name;
     if (m.type == MetricType::kCounter) base.remove_suffix(6);
@@ -43,9 +44,9 @@ TEST_CASE("metric names follow the rules of Prometheus") {
 
 TEST_CASE("metric labels are known names with few values") {
   // What a caller sends must never become a label: paths, addresses, keys, apps.
-  const std::set<std::string> allowed = {"api",    "route",    "method", "code",    "reason",
-                                         "state",  "upstream", "result", "policy",  "type",
-                                         "plan",   "decision", "commit", "version"};
+  const std::set<std::string> allowed = {"api",   "route",    "method", "code",   "reason",
+                                         "state", "upstream", "result", "policy", "type",
+                                         "plan",  "decision", "commit", "version"};
   for (const MetricInfo& m : all_metrics()) {
     std::set<std::string> seen;
     std::string label;

@@ -13,7 +13,8 @@ TEST_CASE("families carry help and type, samples their labels") {
   writer.sample({{"api", ""}, {"code", "404"}}, 7);
   writer.single(metric::kControlPlaneConnected, 1);
   CHECK(writer.text() ==
-        "# HELP gw_http_requests_total Requests answered, by status code and the reason of answers that the gateway made itself.\n"
+        "# HELP gw_http_requests_total Requests answered, by status code and the reason of answers "
+        "that the gateway made itself.\n"
         "# TYPE gw_http_requests_total counter\n"
         "gw_http_requests_total{api=\"platform/shop\",code=\"200\"} 18446744073709551615\n"
         "gw_http_requests_total{api=\"\",code=\"404\"} 7\n"
@@ -27,7 +28,8 @@ TEST_CASE("label values and help are escaped") {
   writer.family("gw_test", MetricType::kGauge, "a \\ and\na \"line\"");
   writer.sample({{"v", "a\"b\\c\nd"}}, 1);
   CHECK(writer.text() ==
-        "# HELP gw_test a \\\\ and\\na \"line\"\n# TYPE gw_test gauge\ngw_test{v=\"a\\\"b\\\\c\\nd\"} 1\n");
+        "# HELP gw_test a \\\\ and\\na \"line\"\n# TYPE gw_test "
+        "gauge\ngw_test{v=\"a\\\"b\\\\c\\nd\"} 1\n");
 }
 
 TEST_CASE("values are written so that they read back the same") {
