@@ -17,6 +17,8 @@ struct LintOptions {
   std::vector<std::string> files;
 };
 absl::StatusOr<int> run_lint(Session& session, const LintOptions& options);
+// The objects of the files as one document; offline too.
+absl::StatusOr<int> run_render(Session& session, const LintOptions& options);
 
 struct ChangeOptions {  // plan and diff
   std::vector<std::string> files;

@@ -6,6 +6,7 @@
 #include "cli/errors.h"
 #include "cli/flags/flags.h"
 #include "cli/flags/suggest.h"
+#include "common/base/build_info.h"
 #include "common/base/status.h"
 
 namespace gw::cli {
@@ -31,7 +32,7 @@ int run(const Environment& env, const std::vector<std::string>& args) {
   Invocation invocation;
   root.require_subcommand(1);
   root.fallthrough();
-  root.set_version_flag("--version", "gwctl " GW_VERSION);
+  root.set_version_flag("--version", "gwctl " + std::string(build_version()) + " (" + std::string(build_commit()) + ")");
   root.set_help_flag("-h,--help", "This text");
   bind_globals(root, invocation);
   bind_declare(root, invocation);

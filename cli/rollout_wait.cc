@@ -68,6 +68,16 @@ std::string zones_text(const v1::RolloutStatus& status, v1::NodeState state) {
 
 std::string node_label(const v1::NodeRollout& n) { return n.node() + (n.zone().empty() ? "" : " (" + n.zone() + ")"); }
 
+// A control plane that has restarted since follows only the newest versions: the store knows how the others ended.
+void look_up(AdminClient& client, v1::RolloutStatus& status) {
+  v1::HistoryRequest request;
+  request.set_version(status.version());
+  auto history = client.history(request);
+  if (!history.ok() || history->versions_size() != 1) return;
+  status.set_phase(history->versions(0).phase());
+  *status.mutable_nodes() = history->versions(0).nodes();
+}
+
 std::string outcome_text(const Verdict& verdict, const Paint& paint) {
   const v1::RolloutStatus& s = verdict.status;
   if (s.phase() == "no-nodes" || s.nodes_size() == 0) {
@@ -106,6 +116,11 @@ int exit_code_for(const v1::RolloutStatus& status, Until until, const Quorum* qu
   return static_cast<int>(there >= wanted ? ExitCode::kDone : ExitCode::kTimeout);
 }
 
+absl::Status check_wait_options(const WaitOptions& options) {
+  GW_RETURN_IF_ERROR(parse_until(options.until).status());
+  return options.quorum.empty() ? absl::OkStatus() : parse_quorum(options.quorum).status();
+}
+
 absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uint64_t directory_version,
                                          const WaitOptions& options) {
   GW_ASSIGN_OR_RETURN(Until until, parse_until(options.until));
@@ -136,6 +151,9 @@ absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uin
     absl::Status ended = client->watch_rollout(request, left_ms, [&](const v1::RolloutStatus& s) {
       verdict.status = s;
       verdict.lost_server = false;
+      if (s.final() && s.version() > 0 && s.nodes_size() == 0 && (s.phase().empty() || s.phase() == "active")) {
+        look_up(*client, verdict.status);
+      }
       session.progress(progress_text(s));
       if (s.final()) return false;
       // A quorum does not wait for the rest.

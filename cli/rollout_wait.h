@@ -24,6 +24,9 @@ struct WaitOptions {
   std::string quorum;            // empty: every node
 };
 
+// What the flags say can be done; exit code 2 else. To be called before anything is sent.
+absl::Status check_wait_options(const WaitOptions& options);
+
 struct Verdict {
   v1::RolloutStatus status;  // the last one seen
   uint64_t asked = 0;        // version that was asked for; status.version may be the one that superseded it
@@ -32,7 +35,7 @@ struct Verdict {
   int exit_code = 0;
 };
 
-// Fails only where waiting could not begin (bad flags, not allowed, no such version).
+// REQUIRES: check_wait_options. Fails only where waiting could not begin (not allowed, no such version).
 absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uint64_t directory_version,
                                          const WaitOptions& options);
 

@@ -1,7 +1,4 @@
 // plan, diff, apply, delete.
-#include <fstream>
-#include <sstream>
-
 #include "cli/commands.h"
 #include "cli/commands/changes.h"
 #include "cli/commands/plan_file.h"
@@ -112,11 +109,9 @@ absl::StatusOr<int> run_diff(Session& session, const ChangeOptions& options) {
 }
 
 absl::StatusOr<int> run_apply(Session& session, const ApplyOptions& options) {
+  GW_RETURN_IF_ERROR(check_wait_options(options.wait));
   v1::ApplyRequest request;
   GW_ASSIGN_OR_RETURN(AdminClient * client, session.client());
-  if (!options.wait.quorum.empty()) {
-    GW_RETURN_IF_ERROR(parse_quorum(options.wait.quorum).status());
-  }
   if (!options.plan.empty()) {
     if (!options.files.empty() || !options.set.empty() || options.prune) {
       return usage_error("--plan says what to apply: no -f, --set or --prune with it");
@@ -136,6 +131,7 @@ absl::StatusOr<int> run_apply(Session& session, const ApplyOptions& options) {
 }
 
 absl::StatusOr<int> run_delete(Session& session, const DeleteOptions& options) {
+  GW_RETURN_IF_ERROR(check_wait_options(options.wait));
   if (options.kind.empty() && options.files.empty()) return usage_error("delete what? give KIND NAME… or -f FILE");
   GW_ASSIGN_OR_RETURN(v1::DeleteRequest request, delete_request(session, options));
   std::string records;

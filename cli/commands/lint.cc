@@ -1,9 +1,11 @@
-// lint: loader, compiler and the node's own builder over files, without a control plane.
+// lint and render, offline. lint: loader, compiler and the node's own builder over files, without a control plane.
 #include "cli/commands.h"
 #include "cli/commands/source.h"
 #include "cli/errors.h"
 #include "cli/views.h"
 #include "common/base/status.h"
+#include "common/config/kinds.h"
+#include "common/config/writer.h"
 #include "controlplane/snapshot/compiler.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
@@ -68,6 +70,24 @@ absl::StatusOr<int> run_lint(Session& session, const LintOptions& options) {
     return std::to_string(objects.size()) + " objects, " + std::to_string(all.errors()) + " errors, " + std::to_string(warnings) + " warnings\n";
   });
   return all.has_errors() ? static_cast<int>(ExitCode::kNo) : 0;
+}
+
+absl::StatusOr<int> run_render(Session& session, const LintOptions& options) {
+  GW_ASSIGN_OR_RETURN(Settings settings, session.offline_settings());
+  GW_ASSIGN_OR_RETURN(Source source, read_valid_source(session, options.files, settings.owner));
+  const std::vector<v1::Object> objects = owned_objects(source, settings.owner);
+  Json json = Json::array();
+  std::vector<std::string> names;
+  for (const v1::Object& object : objects) {
+    json.push_back(gw::to_json(object));
+    names.push_back(std::string(gw::kind_of(object)) + "/" + full_name(object));
+  }
+  if (session.globals().format == Format::kJson || session.globals().format == Format::kName) {
+    session.emit(json, names, [](bool) { return std::string(); });
+  } else {
+    session.write(gw::to_yaml(objects));
+  }
+  return 0;
 }
 
 }  // namespace gw::cli

@@ -101,6 +101,7 @@ absl::StatusOr<int> run_rollout_show(Session& session, uint64_t version) {
 }
 
 absl::StatusOr<int> run_rollout_undo(Session& session, const UndoOptions& options) {
+  GW_RETURN_IF_ERROR(check_wait_options(options.wait));
   GW_ASSIGN_OR_RETURN(AdminClient * client, session.client());
   v1::UndoRequest request;
   request.set_version(options.version);

@@ -5,6 +5,7 @@
 #include "cli/errors.h"
 #include "cli/kinds.h"
 #include "cli/views.h"
+#include "common/base/build_info.h"
 #include "common/base/status.h"
 
 namespace gw::cli {
@@ -199,8 +200,8 @@ absl::StatusOr<int> run_node_list(Session& session) {
 }
 
 absl::StatusOr<int> run_version(Session& session, bool client_only) {
-  Json json = {{"client", GW_VERSION}};
-  std::string text = "gwctl " GW_VERSION "\n";
+  Json json = {{"client", std::string(build_version())}};
+  std::string text = "gwctl " + std::string(build_version()) + " (" + std::string(build_commit()) + ")\n";
   if (!client_only) {
     auto settings = session.settings();
     if (settings.ok()) {
@@ -213,7 +214,7 @@ absl::StatusOr<int> run_version(Session& session, bool client_only) {
       session.talk("control plane not asked: " + message_of(settings.status()));
     }
   }
-  session.emit(json, {GW_VERSION}, [&](bool) { return text; });
+  session.emit(json, {std::string(build_version())}, [&](bool) { return text; });
   return 0;
 }
 

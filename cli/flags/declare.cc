@@ -64,6 +64,13 @@ void bind_declare(CLI::App& root, Invocation& invocation) {
         c.add_option("path", o.files, "Files and directories")->type_name("PATH");
       },
       run_lint)->group("Declare");
+  add_command<LintOptions>(
+      root, invocation, "render", "Print the objects of files as one document, offline",
+      [](CLI::App& c, LintOptions& o) {
+        bind_files(c, o.files);
+        c.add_option("path", o.files, "Files and directories")->type_name("PATH");
+      },
+      run_render)->group("Declare");
   add_command<ChangeOptions>(
       root, invocation, "plan", "Show what an apply would do, and its consequences",
       [](CLI::App& c, ChangeOptions& o) {
