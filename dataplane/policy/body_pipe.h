@@ -34,6 +34,8 @@ class BodyPipe {
   bool paused() const { return paused_; }
   // The policy that answered.
   const Policy* refused_by() const { return refused_by_; }
+  // The first policy that would have answered but only observes; null: none.
+  const Policy* observed() const { return observed_; }
   // The length of the body may change: Content-Length cannot be kept.
   bool transforms() const { return transforms_; }
   // Bytes held back.
@@ -61,6 +63,7 @@ class BodyPipe {
   bool paused_ = false;
   bool transforms_ = false;
   const Policy* refused_by_ = nullptr;
+  const Policy* observed_ = nullptr;
 };
 
 }  // namespace gw

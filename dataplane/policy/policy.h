@@ -67,7 +67,7 @@ class Services {
 class ExplainSink {
  public:
   virtual ~ExplainSink() = default;
-  // verdict: ok, pass, refused, observe, skipped, unknown. By a policy about itself; where it says nothing the pipeline
+  // verdict: ok, pass, answers, refused, observe, skipped, unknown. By a policy about itself; where it says nothing the pipeline
   // says `pass` or `refused` for it.
   virtual void note(const Policy& policy, std::string_view verdict, std::string_view detail, Reason reason) = 0;
   // What is no policy: anonymous, subscription, plan. `object` is owner/name or empty.
@@ -110,12 +110,13 @@ class Policy {
     uint32_t index = 0;  // dense, for metrics; survives swaps
   };
 
-  explicit Policy(Info info) : info_(std::move(info)) {}
+  explicit Policy(Info info) : info_(std::move(info)), full_name_(info_.owner + "/" + info_.name) {}
   virtual ~Policy() = default;
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
 
   const Info& info() const { return info_; }
+  const std::string& full_name() const { return full_name_; }  // owner/name
   virtual Phase phase() const = 0;
   virtual Combine combine() const = 0;
 
@@ -147,6 +148,7 @@ class Policy {
 
  private:
   const Info info_;
+  const std::string full_name_;
 };
 
 // Policies of phase kAuthentication say more than next or respond, because a list of them needs only one to pass.

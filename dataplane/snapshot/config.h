@@ -69,6 +69,11 @@ struct ChainEntry {
   Place place = Place::kRoute;
   bool required = false;
   bool observe = false;
+
+  // Whether the policy sees answers that the gateway makes by itself: the Gateway's `headers`, and the cors in force.
+  bool on_local_response() const {
+    return !observe && policy->on_local_responses() && (place == Place::kGateway || policy->combine() == Combine::kNearest);
+  }
 };
 
 struct PlanConfig : ObjectInfo {
@@ -132,6 +137,7 @@ struct RouteConfig : ObjectInfo {
   RouteTo to;
   RewriteRule rewrite;
   bool metered = true;
+  std::vector<std::shared_ptr<const IndexHold>> upstream_holds;  // `to` keeps its indexes
 };
 
 // A Route on one Gateway: limits, timeouts and policies of all levels resolved. Built anew only when the Route, its Api, its

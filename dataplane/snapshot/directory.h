@@ -41,6 +41,13 @@ struct AppRecord {
   const SubscriptionRecord* covering(const std::vector<uint64_t>& products) const;
 };
 
+// The apps of a consumer, for the builder: they are made anew when it changes.
+struct ConsumerApps {
+  uint64_t uid = 0;            // of the consumer
+  std::vector<uint64_t> apps;  // sorted
+};
+
+// A key whose app is gone is refused like one that does not exist.
 struct KeyRecord {
   uint64_t uid = 0;
   uint64_t app = 0;
@@ -70,6 +77,7 @@ class Directory {
   friend struct DirectoryEdit;
   StreamState state_;
   PersistentMap<ConsumerRecord> consumers_;
+  PersistentMap<ConsumerApps> consumer_apps_;
   PersistentMap<AppRecord> apps_;
   PersistentMap<SubscriptionRecord> subscriptions_;
   PersistentMap<KeyRecord> issued_;    // by key id

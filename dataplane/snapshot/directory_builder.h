@@ -45,8 +45,9 @@ class QuotaBuilder {
     EntrySet::Delta delta;
   };
   Result prepare(const v1::Offer& offer) const;
+  // What is in force then is quota(), which is the result's but for stale().
   void commit(Result result);
-  // The same view, said to be stale or not.
+  // What is in force, said to be stale or not: the control plane cannot be asked, or can again.
   std::shared_ptr<const QuotaView> with_stale(bool stale);
 
   const StreamState& state() const { return entries_.state(); }

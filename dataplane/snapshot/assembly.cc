@@ -1,0 +1,330 @@
+#include "dataplane/snapshot/assembly.h"
+
+#include <algorithm>
+
+#include "dataplane/policy/registry.h"
+
+namespace gw {
+namespace {
+
+bool contains(const std::vector<uint64_t>& list, uint64_t uid) { return std::find(list.begin(), list.end(), uid) != list.end(); }
+
+template <class Source>
+const Source* find(const ByUid<Source>& map, uint64_t uid) {
+  auto at = map.find(uid);
+  return at == map.end() ? nullptr : at->second.get();
+}
+
+uint16_t first_at(const std::vector<ChainEntry>& chain, Phase phase) {
+  auto at = std::find_if(chain.begin(), chain.end(), [&](const ChainEntry& e) { return e.policy->phase() >= phase; });
+  return static_cast<uint16_t>(at - chain.begin());
+}
+
+}  // namespace
+
+SnapshotAssembly::SnapshotAssembly(const Objects& before, const Snapshot* last, Objects& next, BuildStats& stats,
+                                   DiagnosticList& diagnostics)
+    : before_(before), last_(last), next_(next), stats_(stats), diagnostics_(diagnostics) {
+  for (const auto& [uid, policy] : next_.policies) {
+    if (find(before_.policies, uid) != policy.get()) changed_policies_.insert(uid);
+  }
+}
+
+template <class Source>
+bool SnapshotAssembly::changed(uint64_t uid, ByUid<Source> Objects::*map) const {
+  return find(before_.*map, uid) != find(next_.*map, uid);
+}
+
+bool SnapshotAssembly::policies_changed(const std::vector<uint64_t>& uids) const {
+  if (changed_policies_.empty()) return false;
+  return std::any_of(uids.begin(), uids.end(), [&](uint64_t uid) { return changed_policies_.count(uid) > 0; });
+}
+
+bool SnapshotAssembly::check_policies(const std::vector<uint64_t>& uids, Use use, const ObjectLabel& label, std::string_view path) {
+  for (uint64_t uid : uids) {
+    const Policy* policy = find(next_.policies, uid);
+    if (!policy) {
+      diagnostics_.error("GW3005", label, path, "there is no policy with uid " + std::to_string(uid));
+      return false;
+    }
+    bool authenticates = policy->phase() == Phase::kAuthentication;
+    if (authenticates != (use == Use::kAuth)) {
+      diagnostics_.error(authenticates ? "GW1402" : "GW1401", label, path,
+                         policy->full_name() + (authenticates ? " authenticates: it belongs into `auth`" : " does not authenticate"));
+      return false;
+    }
+    if (use == Use::kPlan && policy->phase() < Phase::kAuthentication) {
+      diagnostics_.error("GW1413", label, path, policy->full_name() + " runs before the caller is known");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool SnapshotAssembly::check_route(const RouteSource& route) {
+  ObjectLabel label{"Route", route.config->name};
+  const ApiSource* api = find(next_.apis, route.api);
+  if (!api) {
+    diagnostics_.error("GW3005", label, "spec.api", "there is no Api with uid " + std::to_string(route.api));
+    return false;
+  }
+  for (uint64_t uid : route.upstreams) {
+    if (find(next_.upstreams, uid)) continue;
+    diagnostics_.error("GW3005", label, "spec.to", "there is no Upstream with uid " + std::to_string(uid));
+    return false;
+  }
+  if (!route.config->match->lies_below(api->base)) {
+    diagnostics_.error("GW3007", label, "spec.match.path", "does not lie below " + api->config->base_path + ", the basePath of Api " + api->config->name);
+    return false;
+  }
+  if (route.auth && route.auth->policies.empty() && !route.auth->allow_anonymous) {
+    diagnostics_.error("GW3007", label, "spec.auth", "nobody could pass");
+    return false;
+  }
+  return check_policies(route.policies, Use::kChain, label, "spec.policies") &&
+         (!route.auth || check_policies(route.auth->policies, Use::kAuth, label, "spec.auth"));
+}
+
+bool SnapshotAssembly::check_references() {
+  bool ok = true;
+  for (const auto& [uid, g] : next_.gateways) {
+    ok = check_policies(g->policies, Use::kChain, {"Gateway", g->config.name}, "spec.policies") && ok;
+  }
+  for (const auto& [uid, a] : next_.apis) {
+    ObjectLabel label{"Api", a->config->name};
+    if (a->auth.policies.empty() && !a->auth.allow_anonymous) {
+      diagnostics_.error("GW3007", label, "spec.auth", "nobody could pass");
+      ok = false;
+    }
+    ok = check_policies(a->policies, Use::kChain, label, "spec.policies") &&
+         check_policies(a->auth.policies, Use::kAuth, label, "spec.auth") && ok;
+  }
+  for (const auto& [uid, p] : next_.plans) {
+    ok = check_policies(p->policies, Use::kPlan, {"Plan", p->config.name}, "spec.policies") && ok;
+  }
+  for (const auto& [uid, r] : next_.routes) ok = check_route(*r) && ok;
+  return ok;
+}
+
+void SnapshotAssembly::make_plans() {
+  ByUid<PlanConfig> made;
+  for (const auto& [uid, source] : next_.plans) {
+    if (!changed(uid, &Objects::plans) && !policies_changed(source->policies)) {
+      made[uid] = next_.plan_configs[uid];
+      continue;
+    }
+    auto plan = std::make_shared<PlanConfig>(source->config);
+    for (uint64_t p : source->policies) {
+      const Policy* policy = find(next_.policies, p);
+      plan->policies.push_back({policy, Place::kPlan, false, policy->info().observe});
+    }
+    std::stable_sort(plan->policies.begin(), plan->policies.end(),
+                     [](const ChainEntry& a, const ChainEntry& b) { return a.policy->phase() < b.policy->phase(); });
+    made[uid] = std::move(plan);
+  }
+  next_.plan_configs = std::move(made);
+}
+
+void SnapshotAssembly::group_routes() {
+  for (const auto& [uid, route] : next_.routes) routes_of_[route->api].push_back(route);
+}
+
+void SnapshotAssembly::make_routers() {
+  ByUid<ApiRouter> made;
+  for (const auto& [uid, api] : next_.apis) {
+    const Routes& routes = routes_of_[uid];
+    auto at = next_.routers.find(uid);
+    if (at != next_.routers.end() && at->second->base() == api->base &&
+        std::equal(routes.begin(), routes.end(), at->second->routes().begin(), at->second->routes().end(),
+                   [](const auto& source, const auto& match) { return source->config->match == match; })) {
+      made[uid] = at->second;
+      continue;
+    }
+    std::vector<std::shared_ptr<const RouteMatch>> matches;
+    matches.reserve(routes.size());
+    for (const auto& r : routes) matches.push_back(r->config->match);
+    made[uid] = std::make_shared<ApiRouter>(api->config->base_path, std::move(matches));
+    ++stats_.apis_built;
+  }
+  next_.routers = std::move(made);
+}
+
+void SnapshotAssembly::add_level(const std::vector<uint64_t>& uids, Place place, const GatewaySource& gateway,
+                                 std::vector<ChainEntry>& chain) const {
+  for (uint64_t uid : uids) {
+    const Policy* policy = find(next_.policies, uid);
+    auto same = std::find_if(chain.begin(), chain.end(), [&](const ChainEntry& e) { return e.policy == policy; });
+    if (same != chain.end()) continue;
+    bool required = place == Place::kGateway && contains(gateway.required, uid);
+    if (policy->combine() == Combine::kNearest) {
+      auto farther = std::find_if(chain.begin(), chain.end(),
+                                  [&](const ChainEntry& e) { return e.policy->info().type == policy->info().type; });
+      if (farther != chain.end()) {
+        if (farther->required || farther->place == place) continue;
+        chain.erase(farther);
+      }
+    }
+    chain.push_back({policy, place, required, policy->info().observe});
+  }
+}
+
+void SnapshotAssembly::make_chain(const GatewaySource& gateway, const ApiSource& api, const RouteSource& route, Route& out) const {
+  add_level(gateway.policies, Place::kGateway, gateway, out.chain);
+  add_level(api.policies, Place::kApi, gateway, out.chain);
+  add_level(route.policies, Place::kRoute, gateway, out.chain);
+  std::stable_sort(out.chain.begin(), out.chain.end(),
+                   [](const ChainEntry& a, const ChainEntry& b) { return a.policy->phase() < b.policy->phase(); });
+  out.chain.shrink_to_fit();
+  out.auth_at = first_at(out.chain, Phase::kAuthentication);
+  out.rate_at = first_at(out.chain, Phase::kRate);
+  const AuthSource& auth = route.auth ? *route.auth : api.auth;
+  out.allow_anonymous = auth.allow_anonymous;
+  out.auth.reserve(auth.policies.size());
+  for (uint64_t uid : auth.policies) {
+    const Policy* policy = find(next_.policies, uid);
+    out.auth.push_back({policy, route.auth ? Place::kRoute : Place::kApi, false, policy->info().observe});
+  }
+}
+
+void SnapshotAssembly::set_flags(Route& route) {
+  for (const ChainEntry& e : route.chain) {
+    route.has_response = route.has_response || (!e.observe && e.policy->has_response());
+    route.has_done = route.has_done || e.policy->has_done();
+    route.has_local_response = route.has_local_response || e.on_local_response();
+    route.request_body = route.request_body || e.policy->request_body_mode() != BodyMode::kNone;
+    route.response_body = route.response_body || e.policy->response_body_mode() != BodyMode::kNone;
+  }
+  for (const ChainEntry& e : route.auth) route.has_done = route.has_done || e.policy->has_done();
+}
+
+std::shared_ptr<const Route> SnapshotAssembly::make_route(const GatewaySource& gateway, const ApiSource& api,
+                                                          const RouteSource& route) const {
+  auto out = std::make_shared<Route>();
+  out->config = route.config;
+  out->api = api.config;
+  const GatewayConfig& g = gateway.config;
+  out->body_bytes = std::min(route.body_bytes.value_or(api.body_bytes.value_or(g.body_bytes)), g.body_bytes_max);
+  out->request_ms = route.request_ms.value_or(api.request_ms.value_or(0));
+  out->body_idle_ms = route.body_idle_ms.value_or(api.body_idle_ms.value_or(kDefaultBodyIdleMs));
+  make_chain(gateway, api, route, *out);
+  set_flags(*out);
+  return out;
+}
+
+std::shared_ptr<const ApiOnGateway> SnapshotAssembly::serve(const GatewaySource& gateway, const ApiSource& api) {
+  uint64_t gateway_uid = gateway.config.uid, api_uid = api.config->uid;
+  const Routes& routes = routes_of_[api_uid];
+  auto held = before_.served.find({gateway_uid, api_uid});
+  const ServedApi* last = held == before_.served.end() ? nullptr : &held->second;
+  // Whether a Route of before may be taken over at all.
+  bool above = !last || changed(gateway_uid, &Objects::gateways) || changed(api_uid, &Objects::apis) ||
+               policies_changed(gateway.policies) || policies_changed(api.policies) || policies_changed(api.auth.policies);
+  auto served = std::make_shared<ApiOnGateway>();
+  served->api = api.config;
+  served->router = next_.routers[api_uid];
+  served->routes.reserve(routes.size());
+  size_t shared = 0, at = 0;  // both lists are in order of uid
+  for (const auto& source : routes) {
+    std::shared_ptr<const Route> route;
+    if (!above) {
+      while (at < last->sources.size() && last->sources[at]->config->uid < source->config->uid) ++at;
+      bool same = at < last->sources.size() && last->sources[at] == source && !policies_changed(source->policies) &&
+                  !(source->auth && policies_changed(source->auth->policies));
+      if (same) route = last->served->routes[at];
+    }
+    if (route) {
+      ++shared;
+    } else {
+      route = make_route(gateway, api, *source);
+      ++stats_.routes_resolved;
+    }
+    served->routes.push_back(std::move(route));
+  }
+  stats_.routes_shared += shared;
+  if (last && shared == routes.size() && last->sources.size() == routes.size() && last->served->router == served->router &&
+      last->served->api == served->api) {
+    next_.served[{gateway_uid, api_uid}] = *last;
+    return last->served;
+  }
+  next_.served[{gateway_uid, api_uid}] = {served, routes};
+  return served;
+}
+
+std::shared_ptr<const GatewayConfig> SnapshotAssembly::make_gateway(const GatewaySource& gateway) {
+  auto out = std::make_shared<GatewayConfig>(gateway.config);
+  for (const auto& [uid, api] : next_.apis) {
+    if (contains(api->gateways, gateway.config.uid)) out->apis.push_back(serve(gateway, *api));
+  }
+  const GatewayConfig* last = nullptr;
+  std::shared_ptr<const GatewayConfig> held;
+  if (last_) {
+    for (const auto& g : last_->gateways()) {
+      if (g->uid == gateway.config.uid) held = g;
+    }
+    last = held.get();
+  }
+  bool same_claims = last && std::equal(out->apis.begin(), out->apis.end(), last->apis.begin(), last->apis.end(),
+                                        [](const auto& a, const auto& b) { return a->api == b->api; });
+  if (same_claims && out->apis == last->apis && !changed(gateway.config.uid, &Objects::gateways) &&
+      !policies_changed(gateway.policies)) {
+    return held;
+  }
+  if (same_claims) {
+    out->claims = last->claims;
+  } else {
+    std::vector<Claim> claims;
+    for (uint32_t i = 0; i < out->apis.size(); ++i) {
+      for (const std::string& host : out->apis[i]->api->hosts) claims.push_back({host, out->apis[i]->api->base_path, i});
+    }
+    out->claims = std::make_shared<ClaimTable>(claims);
+  }
+  std::vector<ChainEntry> chain;
+  add_level(gateway.policies, Place::kGateway, gateway, chain);
+  std::stable_sort(chain.begin(), chain.end(),
+                   [](const ChainEntry& a, const ChainEntry& b) { return a.policy->phase() < b.policy->phase(); });
+  for (const ChainEntry& e : chain) {
+    if (e.on_local_response()) out->local_response.push_back(e);
+  }
+  return out;
+}
+
+size_t SnapshotAssembly::memory() const {
+  size_t bytes = sizeof(Snapshot);
+  for (const auto& [uid, r] : next_.routes) {
+    bytes += sizeof(RouteSource) + sizeof(RouteConfig) + 2 * 32 + r->config->name.capacity() + r->config->match->memory_bytes();
+    bytes += (r->policies.capacity() + r->upstreams.capacity()) * sizeof(uint64_t);
+    if (const auto* respond = std::get_if<RespondWith>(&r->config->to)) bytes += respond->body.capacity();
+  }
+  for (const auto& [uid, router] : next_.routers) bytes += router->memory_bytes();
+  for (const auto& [key, s] : next_.served) {
+    bytes += sizeof(ServedApi) + 64 + (s.sources.capacity() + s.served->routes.capacity()) * 16;
+    for (const auto& route : s.served->routes) {
+      bytes += sizeof(Route) + 16 + (route->chain.capacity() + route->auth.capacity()) * sizeof(ChainEntry);
+    }
+  }
+  for (const auto& [uid, u] : next_.upstreams) bytes += sizeof(UpstreamConfig) + u->targets.capacity() * (sizeof(UpstreamTarget) + 64);
+  bytes += next_.policies.size() * 1024 + next_.plans.size() * 512 + next_.apis.size() * 1024 + next_.gateways.size() * 2048;
+  return bytes;
+}
+
+std::shared_ptr<const Snapshot> SnapshotAssembly::assemble(const StreamState& state, uint64_t needs_directory) {
+  if (!check_references()) return nullptr;
+  make_plans();
+  group_routes();
+  make_routers();
+  next_.served.clear();
+  auto out = std::make_shared<Snapshot>();
+  out->state_ = state;
+  out->needs_directory_ = needs_directory;
+  for (const auto& [uid, gateway] : next_.gateways) out->gateways_.push_back(make_gateway(*gateway));
+  for (const auto& [uid, upstream] : next_.upstreams) {
+    if (upstream->index >= out->upstreams_.size()) out->upstreams_.resize(upstream->index + 1);
+    out->upstreams_[upstream->index] = upstream;
+  }
+  for (const auto& [uid, plan] : next_.plan_configs) out->plans_.push_back(plan);
+  for (const auto& [uid, policy] : next_.policies) out->policies_.push_back(policy);
+  out->memory_bytes_ = memory();
+  return out;
+}
+
+}  // namespace gw

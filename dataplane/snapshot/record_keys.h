@@ -1,0 +1,29 @@
+// How the directory's maps are keyed: for directory.cc and directory_builder.cc.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "common/crypto/sha256.h"
+#include "dataplane/routing/hash.h"
+
+namespace gw {
+
+struct SameUid {
+  uint64_t uid;
+  template <class Record>
+  bool operator()(const Record& r) const {
+    return r.uid == uid;
+  }
+};
+
+inline uint64_t key_id_hash(std::string_view key_id) { return hash_bytes(key_id, 0x6b6579); }
+
+inline uint64_t sha256_hash(const Sha256& sha256) {
+  uint64_t h;
+  std::memcpy(&h, sha256.data(), sizeof h);
+  return h;
+}
+
+}  // namespace gw

@@ -1,0 +1,286 @@
+#include "dataplane/snapshot/sources.h"
+
+#include <algorithm>
+
+#include "common/base/status.h"
+#include "common/http/uri.h"
+#include "dataplane/policy/registry.h"
+#include "dataplane/routing/claim.h"
+#include "dataplane/routing/hash.h"
+
+namespace gw {
+namespace {
+
+std::string full_name(const v1::ObjectName& n) { return n.owner() + "/" + n.name(); }
+
+// Keeps a policy's index for as long as the policy.
+struct PolicyWithIndex {
+  std::unique_ptr<Policy> policy;
+  std::shared_ptr<const IndexHold> hold;
+};
+
+std::string without_slash(std::string path) {
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  return path;
+}
+
+}  // namespace
+
+void Decoder::identify(ObjectInfo& info, IndexSpace space, uint64_t uid, const v1::ObjectName& name) {
+  info.uid = uid;
+  info.name = full_name(name);
+  info.hold = indexes_.hold(space, uid);
+  info.index = info.hold->index();
+}
+
+bool Decoder::fail(std::string_view path, const std::string& what, std::string_view code) {
+  diagnostics_.error(code, label_, path, what);
+  return false;
+}
+
+bool Decoder::listener(const v1::Listener& in, std::string_view path, ListenerConfig& out) {
+  out.name = in.name();
+  out.address_text = in.address();
+  out.port = in.port();
+  out.protocol = in.protocol();
+  auto address = IpAddress::parse(in.address());
+  if (!address) return fail(std::string(path) + ".address", "\"" + in.address() + "\" is no address");
+  out.address = *address;
+  if (in.port() < 0 || in.port() > 65535) return fail(std::string(path) + ".port", "must be 0 to 65535");
+  if (in.protocol() == v1::Listener::PROTOCOL_UNSPECIFIED) return fail(std::string(path) + ".protocol", "must be set");
+  return true;
+}
+
+std::shared_ptr<const GatewaySource> Decoder::gateway(const EntryKey& key, const std::string& bytes) {
+  v1::GatewayEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto out = std::make_shared<GatewaySource>();
+  GatewayConfig& c = out->config;
+  identify(c, IndexSpace::kGateway, key.uid, e.name());
+  for (int i = 0; i < e.listeners_size(); ++i) {
+    c.listeners.emplace_back();
+    if (!listener(e.listeners(i), "spec.listeners[" + std::to_string(i) + "]", c.listeners.back())) return nullptr;
+  }
+  std::vector<Cidr> trusted;
+  for (const std::string& text : e.trusted_proxies()) {
+    auto cidr = Cidr::parse(text);
+    if (!cidr) return fail("spec.clientAddress.trustedProxies", "\"" + text + "\" is no CIDR"), nullptr;
+    trusted.push_back(*cidr);
+  }
+  c.trusted_proxies = CidrSet(trusted);
+  if (e.limits().has_body_bytes()) c.body_bytes = e.limits().body_bytes();
+  if (e.limits().has_header_bytes()) c.header_bytes = e.limits().header_bytes();
+  if (e.limits().has_header_fields()) c.header_fields = e.limits().header_fields();
+  if (e.limits().has_idle_timeout_ms()) c.idle_timeout_ms = e.limits().idle_timeout_ms();
+  if (e.limits().has_head_timeout_ms()) c.head_timeout_ms = e.limits().head_timeout_ms();
+  if (e.limits_max().has_body_bytes()) c.body_bytes_max = e.limits_max().body_bytes();
+  if (c.body_bytes < 0 || c.header_bytes < 1 || c.header_fields < 1 || c.idle_timeout_ms < 1 || c.head_timeout_ms < 1) {
+    return fail("spec.limits", "a limit must be > 0"), nullptr;
+  }
+  if (!e.access_log().to().file().empty()) {
+    c.access_log = {AccessLogConfig::To::kFile, e.access_log().to().file()};
+  } else if (e.access_log().to().word() == v1::LogTarget::WORD_NONE) {
+    c.access_log.to = AccessLogConfig::To::kNone;
+  }
+  c.full_error_detail = e.full_error_detail();
+  out->policies.assign(e.policies().begin(), e.policies().end());
+  out->required.assign(e.required().begin(), e.required().end());
+  for (uint64_t uid : out->required) {
+    if (std::find(out->policies.begin(), out->policies.end(), uid) == out->policies.end()) {
+      return fail("spec.required", "what is required must also stand in `policies`", "GW1403"), nullptr;
+    }
+  }
+  return out;
+}
+
+std::shared_ptr<const ApiSource> Decoder::api(const EntryKey& key, const std::string& bytes) {
+  v1::ApiEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto config = std::make_shared<ApiConfig>();
+  identify(*config, IndexSpace::kApi, key.uid, e.name());
+  config->hosts.assign(e.hosts().begin(), e.hosts().end());
+  config->base_path = e.base_path();
+  config->products.assign(e.products().begin(), e.products().end());
+  std::sort(config->products.begin(), config->products.end());
+  if (config->hosts.empty()) return fail("spec.hosts", "must name at least one host"), nullptr;
+  if (const char* why = path_problem(e.base_path())) return fail("spec.basePath", why), nullptr;
+  auto out = std::make_shared<ApiSource>();
+  out->base = normal_base(e.base_path());
+  out->gateways.assign(e.gateways().begin(), e.gateways().end());
+  out->policies.assign(e.policies().begin(), e.policies().end());
+  out->auth.policies.assign(e.auth().begin(), e.auth().end());
+  out->auth.allow_anonymous = e.allow_anonymous();
+  if (e.limits().has_body_bytes()) out->body_bytes = e.limits().body_bytes();
+  if (e.timeouts().has_request_ms()) out->request_ms = e.timeouts().request_ms();
+  if (e.timeouts().has_body_idle_ms()) out->body_idle_ms = e.timeouts().body_idle_ms();
+  out->config = std::move(config);
+  return out;
+}
+
+bool Decoder::route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out) {
+  switch (in.to_case()) {
+    case v1::RouteEntry::kUpstream:
+      out.upstreams.push_back(in.upstream());
+      config.to = UpstreamRef{};
+      return true;
+    case v1::RouteEntry::kSplit: {
+      SplitTo split;
+      split.sticky_by = in.split().sticky_by();
+      std::map<uint64_t, uint64_t> seen;  // an upstream that stands twice has two arms
+      for (const v1::SplitArm& arm : in.split().arms()) {
+        if (arm.weight() < 0) return fail("spec.to.split", "a weight must be >= 0");
+        uint64_t seed = fold_multiply(arm.upstream() ^ 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93 + seen[arm.upstream()]++);
+        split.arms.push_back({kNoIndex, static_cast<uint32_t>(arm.weight()), seed});
+        split.total_weight += static_cast<uint32_t>(arm.weight());
+        out.upstreams.push_back(arm.upstream());
+      }
+      if (split.arms.empty()) return fail("spec.to.split", "must have at least one upstream");
+      config.to = std::move(split);
+      return true;
+    }
+    case v1::RouteEntry::kRedirect: {
+      const v1::Redirect& r = in.redirect();
+      RedirectTo to{r.status() == 0 ? 302 : r.status(), r.scheme(), r.host(), r.path(), !r.has_keep_query() || r.keep_query()};
+      if (to.status < 301 || to.status > 308 || !is_field_value(to.scheme + to.host + to.path)) {
+        return fail("spec.to.redirect", "is not valid");
+      }
+      config.to = std::move(to);
+      return true;
+    }
+    default: {
+      const v1::Respond& r = in.respond();
+      RespondWith with{r.status(), r.body(), r.content_type().empty() ? "text/plain; charset=utf-8" : r.content_type(), {}};
+      if (with.status < 200 || with.status > 599 || !is_field_value(with.content_type)) return fail("spec.to.respond", "is not valid");
+      for (const v1::HeaderValue& h : r.headers()) {
+        if (!is_token(h.name()) || !is_field_value(h.value())) return fail("spec.to.respond.headers", "\"" + h.name() + "\" is not valid");
+        with.headers.emplace_back(h.name(), h.value());
+      }
+      config.to = std::move(with);
+      return true;
+    }
+  }
+}
+
+std::shared_ptr<const RouteSource> Decoder::route(const EntryKey& key, const std::string& bytes) {
+  v1::RouteEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto config = std::make_shared<RouteConfig>();
+  auto out = std::make_shared<RouteSource>();
+  identify(*config, IndexSpace::kRoute, key.uid, e.name());
+  auto match = RouteMatch::compile(e.match(), e.priority(), config->name);
+  if (!match.ok()) {
+    std::string text = message_of(match.status());  // "match.path.regex: what is wrong"
+    size_t colon = text.find(": ");
+    return fail("spec." + text.substr(0, colon), colon == std::string::npos ? text : text.substr(colon + 2)), nullptr;
+  }
+  config->match = *match;
+  config->metered = !e.unmetered();
+  config->rewrite = {normal_base(e.rewrite().strip_prefix()), without_slash(e.rewrite().add_prefix()), e.rewrite().host()};
+  if (!is_field_value(config->rewrite.host) || (!e.rewrite().add_prefix().empty() && path_problem(e.rewrite().add_prefix()))) {
+    return fail("spec.rewrite", "is not valid"), nullptr;
+  }
+  if (!route_to(e, *config, *out)) return nullptr;
+  out->api = e.api();
+  out->policies.assign(e.policies().begin(), e.policies().end());
+  if (e.has_auth()) {
+    out->auth = AuthSource{{e.auth().policies().begin(), e.auth().policies().end()}, e.auth().allow_anonymous()};
+  }
+  if (e.limits().has_body_bytes()) out->body_bytes = e.limits().body_bytes();
+  if (e.timeouts().has_request_ms()) out->request_ms = e.timeouts().request_ms();
+  if (e.timeouts().has_body_idle_ms()) out->body_idle_ms = e.timeouts().body_idle_ms();
+  config->upstream_holds.reserve(out->upstreams.size());
+  for (size_t i = 0; i < out->upstreams.size(); ++i) {
+    auto hold = indexes_.hold(IndexSpace::kUpstream, out->upstreams[i]);
+    if (auto* one = std::get_if<UpstreamRef>(&config->to)) one->upstream = hold->index();
+    if (auto* split = std::get_if<SplitTo>(&config->to)) split->arms[i].upstream = hold->index();
+    config->upstream_holds.push_back(std::move(hold));
+  }
+  out->config = std::move(config);
+  return out;
+}
+
+bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarget& out) {
+  std::string_view url = in.url();
+  if (url.substr(0, 7) != "http://") return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  std::string_view authority = url.substr(7);
+  while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
+  Arena arena;
+  std::string_view host, why;
+  int port = -1;
+  if (!parse_authority(authority, arena, host, port, why) || port == 0) {
+    return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  }
+  out.host = std::string(host);
+  out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
+  if (auto address = IpAddress::parse(host)) {
+    out.is_address = true;
+    out.address = *address;
+    if (address->is_link_local() || address->is_unspecified()) {
+      return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
+    }
+  }
+  bool v6 = host.find(':') != std::string_view::npos;
+  out.authority = (v6 ? "[" + out.host + "]" : out.host) + ":" + std::to_string(out.port);
+  if (in.has_weight() && in.weight() < 0) return fail(path + ".weight", "must be >= 0");
+  out.weight = in.has_weight() ? static_cast<uint32_t>(in.weight()) : 1;
+  out.zone = in.zone();
+  return true;
+}
+
+std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, const std::string& bytes) {
+  v1::UpstreamEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto out = std::make_shared<UpstreamConfig>();
+  identify(*out, IndexSpace::kUpstream, key.uid, e.name());
+  for (int i = 0; i < e.targets_size(); ++i) {
+    out->targets.emplace_back();
+    if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
+  }
+  if (out->targets.empty()) return fail("spec.targets", "must name at least one target"), nullptr;
+  if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
+  if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
+  if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
+  if (out->connect_ms < 1 || out->first_byte_ms < 1 || out->idle_ms < 1) return fail("spec.timeouts", "must be > 0"), nullptr;
+  return out;
+}
+
+std::shared_ptr<const Policy> Decoder::policy(const EntryKey& key, const std::string& bytes) {
+  v1::PolicyEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto out = std::make_shared<PolicyWithIndex>();
+  out->hold = indexes_.hold(IndexSpace::kPolicy, key.uid);
+  Policy::Info info;
+  info.uid = key.uid;
+  info.owner = e.name().owner();
+  info.name = e.name().name();
+  info.index = out->hold->index();
+  info.observe = e.mode() == v1::POLICY_MODE_OBSERVE;
+  if (options_.make_policy) out->policy = options_.make_policy(info, e);
+  if (!out->policy) out->policy = build_policy(std::move(info), e, diagnostics_);
+  if (!out->policy) return nullptr;
+  const Policy* policy = out->policy.get();
+  return std::shared_ptr<const Policy>(std::move(out), policy);
+}
+
+std::shared_ptr<const PlanSource> Decoder::plan(const EntryKey& key, const std::string& bytes) {
+  v1::PlanEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto out = std::make_shared<PlanSource>();
+  PlanConfig& c = out->config;
+  identify(c, IndexSpace::kPlan, key.uid, e.name());
+  c.has_rate = e.has_rate();
+  c.rate_requests = e.rate().requests();
+  c.rate_per_ns = e.rate().per_ms() * 1'000'000;
+  c.rate_burst = e.rate().has_burst() ? e.rate().burst() : e.rate().requests();
+  if (c.has_rate && (c.rate_requests < 1 || c.rate_per_ns < 1 || c.rate_burst < 1)) return fail("spec.rate", "must be > 0"), nullptr;
+  c.has_quota = e.has_quota();
+  c.quota_requests = e.quota().requests();
+  c.quota_per = e.quota().per();
+  if (c.has_quota && (c.quota_requests < 1 || c.quota_per == v1::Quota::PER_UNSPECIFIED)) return fail("spec.quota", "is not valid"), nullptr;
+  if (e.on_failure() == v1::ON_FAILURE_UNSPECIFIED) return fail("spec.onFailure", "must be set"), nullptr;
+  c.fail_open = e.on_failure() == v1::ON_FAILURE_OPEN;
+  out->policies.assign(e.policies().begin(), e.policies().end());
+  return out;
+}
+
+}  // namespace gw

@@ -1,0 +1,100 @@
+// Entries decoded: what the builder keeps of each object between offers, and the parts of a snapshot that one object makes
+// by itself. For the builder alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/snapshot/config.h"
+#include "dataplane/snapshot/entry.h"
+#include "dataplane/snapshot/snapshot.h"
+#include "dataplane/snapshot/snapshot_builder.h"
+
+namespace gw {
+
+struct GatewaySource {
+  GatewayConfig config;  // without claims, apis and local_response
+  std::vector<uint64_t> policies, required;
+};
+
+struct AuthSource {
+  std::vector<uint64_t> policies;
+  bool allow_anonymous = false;
+};
+
+struct ApiSource {
+  std::shared_ptr<const ApiConfig> config;
+  std::string base;  // normal form
+  std::vector<uint64_t> gateways, policies;
+  AuthSource auth;
+  std::optional<int64_t> body_bytes, request_ms, body_idle_ms;
+};
+
+struct RouteSource {
+  std::shared_ptr<const RouteConfig> config;
+  uint64_t api = 0;
+  std::vector<uint64_t> policies;
+  std::optional<AuthSource> auth;
+  std::vector<uint64_t> upstreams;
+  std::optional<int64_t> body_bytes, request_ms, body_idle_ms;
+};
+
+struct PlanSource {
+  PlanConfig config;  // without policies
+  std::vector<uint64_t> policies;
+};
+
+// One gateway's view of an Api, and what it was made from.
+struct ServedApi {
+  std::shared_ptr<const ApiOnGateway> served;
+  std::vector<std::shared_ptr<const RouteSource>> sources;  // by position
+};
+
+template <class Source>
+using ByUid = std::map<uint64_t, std::shared_ptr<const Source>>;
+
+// All objects of one version. A copy shares everything.
+struct Objects {
+  ByUid<GatewaySource> gateways;
+  ByUid<ApiSource> apis;
+  ByUid<RouteSource> routes;
+  ByUid<UpstreamConfig> upstreams;
+  ByUid<Policy> policies;
+  ByUid<PlanSource> plans;
+  // Made from the above.
+  ByUid<PlanConfig> plan_configs;
+  ByUid<ApiRouter> routers;  // by Api
+  std::map<std::pair<uint64_t, uint64_t>, ServedApi> served;  // by Gateway and Api
+};
+
+// Decodes single entries. Null after an error, which is in `diagnostics`.
+class Decoder {
+ public:
+  Decoder(IndexRegistry& indexes, const BuilderOptions& options, DiagnosticList& diagnostics)
+      : indexes_(indexes), options_(options), diagnostics_(diagnostics) {}
+
+  std::shared_ptr<const GatewaySource> gateway(const EntryKey& key, const std::string& bytes);
+  std::shared_ptr<const ApiSource> api(const EntryKey& key, const std::string& bytes);
+  std::shared_ptr<const RouteSource> route(const EntryKey& key, const std::string& bytes);
+  std::shared_ptr<const UpstreamConfig> upstream(const EntryKey& key, const std::string& bytes);
+  std::shared_ptr<const Policy> policy(const EntryKey& key, const std::string& bytes);
+  std::shared_ptr<const PlanSource> plan(const EntryKey& key, const std::string& bytes);
+
+ private:
+  void identify(ObjectInfo& info, IndexSpace space, uint64_t uid, const v1::ObjectName& name);
+  bool fail(std::string_view path, const std::string& what, std::string_view code = "GW3007");
+  bool listener(const v1::Listener& in, std::string_view path, ListenerConfig& out);
+  bool target(const v1::Target& in, const std::string& path, UpstreamTarget& out);
+  bool route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
+
+  IndexRegistry& indexes_;
+  const BuilderOptions& options_;
+  DiagnosticList& diagnostics_;
+  ObjectLabel label_;
+};
+
+}  // namespace gw
