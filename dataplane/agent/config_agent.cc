@@ -129,8 +129,8 @@ class ConfigAgent::Impl final : public SyncEvents {
       mine_.start_problem = disk.problem;
       spdlog::error("last known good: {}{}", disk.problem, disk.content ? "; the other slot is good" : "");
     }
-    std::optional<LastGood> content = disk.content ? std::move(disk.content) : std::move(seed);
     from_disk_ = disk.content.has_value();
+    std::optional<LastGood> content = from_disk_ ? std::move(disk.content) : std::move(seed);
     persister_.emplace(store_, [this](uint64_t change, absl::Status status, int64_t micros) {
       post(Persisted{change, std::move(status), micros});
     });
@@ -175,23 +175,11 @@ class ConfigAgent::Impl final : public SyncEvents {
         events.swap(events_);
       }
       room_.notify_all();
-      for (Event& event : events) {
-        std::visit([this](auto& e) { handle(e); }, event);
-        if (link_ == Link::kDown && std::holds_alternative<Closed>(event)) break_off(events, event);
-      }
+      for (Event& event : events) std::visit([this](auto& e) { handle(e); }, event);
       step();
       publish_status();
     }
     finish();
-  }
-
-  // The rest of a batch that came over a stream that has ended means nothing; what is not of the stream does.
-  void break_off(std::deque<Event>& events, const Event& at) {
-    bool after = false;
-    for (Event& event : events) {
-      if (after && std::holds_alternative<v1::ToNode>(event)) event = ListenersChanged{};
-      if (&event == &at) after = true;
-    }
   }
 
   static SteadyTime now() { return std::chrono::steady_clock::now(); }
@@ -367,6 +355,7 @@ class ConfigAgent::Impl final : public SyncEvents {
   // ---- events
 
   void handle(v1::ToNode& message) {
+    if (link_ == Link::kDown) return;  // of a stream that was given up within this batch
     switch (message.message_case()) {
       case v1::ToNode::kWelcome: welcome(message.welcome()); break;
       case v1::ToNode::kChunk: chunk(*message.mutable_chunk()); break;

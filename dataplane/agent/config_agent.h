@@ -33,7 +33,7 @@ struct AgentOptions {
   // Capabilities that this node does not admit to, for tests of exit 8.
   std::vector<std::string> without_capabilities;
   const Clock* clock = &SystemClock::instance();
-  // Makes the channel; by default the gRPC one (grpc_sync_channel.h, linked by the Node). Called once, by start().
+  // Makes the channel: make_grpc_sync_channel (grpc_channels.h), or a fake. Called once, on the agent's thread. Empty: none.
   std::function<std::unique_ptr<SyncChannel>(const std::string& control)> make_channel;
   int64_t heartbeat_ms = 2000;
   int64_t backoff_min_ms = 100;

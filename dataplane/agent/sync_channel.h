@@ -1,4 +1,4 @@
-// The control channel as the agent sees it: plain values in and out. The gRPC one is grpc_sync_channel.h.
+// The control channel as the agent sees it: plain values in and out. The gRPC one is grpc_channels.h.
 #pragma once
 
 #include <memory>

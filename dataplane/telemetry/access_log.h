@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "dataplane/telemetry/request_record.h"
 
 namespace gw {

@@ -24,7 +24,7 @@ class TelemetryEvents {
   virtual void on_closed(absl::Status status) = 0;
 };
 
-// One stream at a time, called from the client's thread. The gRPC one is grpc_telemetry_channel.h.
+// One stream at a time, called from the client's thread. The gRPC one is agent/grpc_channels.h.
 class TelemetryChannel {
  public:
   virtual ~TelemetryChannel() = default;

@@ -1,0 +1,124 @@
+#include "controlplane/push/config_push.h"
+
+#include <utility>
+
+#include "common/base/status.h"
+#include "controlplane/push/event_thread.h"
+#include "controlplane/push/push_core.h"
+
+namespace gw {
+namespace {
+constexpr int64_t kTickMs = 100;
+}
+
+// The threads around PushCore.
+class ConfigPush::Impl {
+ public:
+  Impl(ConfigPushOptions options, NodeTokens& tokens, RolloutLog& log)
+      : options(options), tokens(tokens), core(options, log) {}
+
+  const ConfigPushOptions options;
+  NodeTokens& tokens;
+  PushCore core;
+  EventThread asking;  // may block on the store
+  EventThread thread;
+};
+
+ConfigPush::ConfigPush(ConfigPushOptions options, NodeTokens& tokens, RolloutLog& log)
+    : impl_(std::make_unique<Impl>(options, tokens, log)) {}
+
+ConfigPush::~ConfigPush() { stop(); }
+
+void ConfigPush::restore_active(Publication active) { impl_->core.restore(std::move(active)); }
+
+void ConfigPush::start() {
+  for (const std::string& node : impl_->tokens.known_nodes()) impl_->core.expect(node);
+  impl_->asking.start(0, nullptr);
+  impl_->thread.start(kTickMs, impl_->options.ticker ? [this] { impl_->core.tick(); } : EventThread::Fn());
+}
+
+void ConfigPush::stop() {
+  impl_->asking.stop();
+  impl_->thread.stop();
+}
+
+void ConfigPush::publish(Publication publication) {
+  impl_->thread.post([this, p = std::move(publication)]() mutable { impl_->core.publish(std::move(p)); });
+}
+
+std::optional<v1::RolloutStatus> ConfigPush::status(uint64_t version) {
+  std::optional<v1::RolloutStatus> out;
+  impl_->thread.call([&] { out = impl_->core.status(version); });
+  return out;
+}
+
+uint64_t ConfigPush::watch(const RolloutWatch& what, Fn fn) {
+  uint64_t id = 0;
+  impl_->thread.call([&] { id = impl_->core.watch(what, std::move(fn)); });
+  return id;
+}
+
+void ConfigPush::unwatch(uint64_t id) {
+  impl_->thread.call([&] { impl_->core.unwatch(id); });
+}
+
+RolloutHeads ConfigPush::heads() {
+  RolloutHeads out;
+  impl_->thread.call([&] { out = impl_->core.heads(); });
+  return out;
+}
+
+std::vector<v1::NodeInfo> ConfigPush::nodes() {
+  std::vector<v1::NodeInfo> out;
+  impl_->thread.call([&] { out = impl_->core.nodes(); });
+  return out;
+}
+
+int ConfigPush::connected() {
+  int out = 0;
+  impl_->thread.call([&] { out = impl_->core.leased(); });
+  return out;
+}
+
+std::vector<LackingNode> ConfigPush::lacking(const EntryTable& entries) {
+  std::vector<LackingNode> out;
+  impl_->thread.call([&] { out = impl_->core.lacking(entries); });
+  return out;
+}
+
+void ConfigPush::tick() {
+  impl_->thread.call([&] { impl_->core.tick(); });
+}
+
+void ConfigPush::join(std::string token, std::string node, JoinDone done) {
+  auto shared = std::make_shared<JoinDone>(std::move(done));
+  bool posted = impl_->asking.post([this, token = std::move(token), node = std::move(node), shared] {
+    auto answer = impl_->tokens.join(token, node);
+    if (answer.ok()) {
+      impl_->thread.post([this, node] { impl_->core.know(node); });
+    }
+    (*shared)(std::move(answer));
+  });
+  if (!posted) (*shared)(unavailable("the control plane is stopping"));
+}
+
+void ConfigPush::opened(std::shared_ptr<NodeLink> link, std::string token) {
+  impl_->thread.post([this, link] { impl_->core.opened(link); });
+  bool posted = impl_->asking.post([this, link, token = std::move(token)] {
+    absl::StatusOr<std::string> node = token.empty() ? unauthenticated("a node token is needed") : impl_->tokens.node_of(token);
+    impl_->thread.post([this, link, node = std::move(node)]() mutable { impl_->core.admitted(link, std::move(node)); });
+  });
+  if (!posted) link->close(unavailable("the control plane is stopping"));
+}
+
+void ConfigPush::received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) {
+  impl_->thread.post([this, link = std::move(link), message = std::move(message), done = std::move(done)]() mutable {
+    impl_->core.received(link, std::move(message), std::move(done));
+  });
+}
+
+void ConfigPush::closed(std::shared_ptr<NodeLink> link) {
+  impl_->thread.post([this, link = std::move(link)] { impl_->core.closed(link); });
+}
+
+}  // namespace gw

@@ -1,0 +1,47 @@
+// What the push knows of one node. A value, on the push's thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controlplane/push/groups.h"
+#include "controlplane/push/node_link.h"
+#include "gw/v1/admin.pb.h"
+#include "gw/v1/config_sync.pb.h"
+
+namespace gw {
+
+// One of the streams that are activated at once: directory, quota.
+struct StreamProgress {
+  uint64_t sent = 0;  // what the node holds once it has read everything; 0: unknown, the whole is next
+  uint64_t applied = 0;
+  bool sent_whole = false;  // the last offer was whole
+};
+
+struct NodeSession {
+  std::string name;
+  std::shared_ptr<NodeLink> link;  // null: not connected
+  bool leased = false;
+  int64_t lease_ends_ms = 0;  // monotonic
+  int64_t last_seen_wall_ms = 0;
+
+  // Of its last Hello.
+  std::string zone, build, admin;
+  Labels labels;
+  std::set<std::string> capabilities;
+  std::vector<v1::BoundListener> listeners;
+
+  std::shared_ptr<Group> group;
+  uint64_t config_base = 0;    // config version that the next offer may start from; 0: the whole is next
+  uint64_t config_active = 0;  // as it said
+  StreamProgress directory, quota;
+
+  uint64_t config_bytes_pushed = 0;
+  uint64_t offers_whole = 0;
+  uint64_t offers_delta = 0;
+};
+
+}  // namespace gw

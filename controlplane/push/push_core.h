@@ -1,0 +1,105 @@
+// The push without its threads: sessions, groups, activation and watchers, driven by events. All on one thread.
+//
+// received() before admitted(): kept (one message) until the token has been checked.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controlplane/push/activation.h"
+#include "controlplane/push/config_push.h"
+#include "controlplane/push/groups.h"
+#include "controlplane/push/node_session.h"
+#include "controlplane/push/offer_cache.h"
+
+namespace gw {
+
+class PushCore {
+ public:
+  PushCore(const ConfigPushOptions& options, RolloutLog& log);
+
+  void restore(Publication active);
+  void expect(const std::string& node);  // known, and may hold a lease from before
+  void know(const std::string& node);    // has joined
+  void publish(Publication publication);
+  void tick();
+
+  void opened(std::shared_ptr<NodeLink> link);
+  void admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<std::string> node);
+  void received(const std::shared_ptr<NodeLink>& link, v1::FromNode message, std::function<void()> done);
+  void closed(const std::shared_ptr<NodeLink>& link);
+
+  std::optional<v1::RolloutStatus> status(uint64_t version) const;
+  uint64_t watch(const RolloutWatch& what, Rollouts::Fn fn);
+  void unwatch(uint64_t id) { watches_.erase(id); }
+  RolloutHeads heads() const;
+  std::vector<v1::NodeInfo> nodes() const;
+  int leased() const { return static_cast<int>(activation_.leased()); }
+  std::vector<LackingNode> lacking(const EntryTable& entries) const;
+
+ private:
+  // A connection that is not a node's yet, or no longer.
+  struct Guest {
+    std::shared_ptr<NodeLink> link;
+    std::string node;  // that its token belongs to; empty: not checked yet
+    std::optional<v1::FromNode> first;
+    std::function<void()> done;  // of `first`
+  };
+  struct Watch {
+    RolloutWatch what;
+    Rollouts::Fn fn;
+    std::string last;  // serialized, as told
+  };
+
+  int64_t now_ms() const { return options_.clock->mono_ns() / 1'000'000; }
+  int64_t wall_ms() const { return options_.clock->wall_ns() / 1'000'000; }
+
+  void publish_config(Publication publication);
+  void publish_directory(const Publication& publication);
+  void publish_quota(const Publication& publication);
+  void share_changed();
+  void advance_quota(const std::vector<EntryPtr>& upserts, const std::vector<EntryKey>& removals);
+  void feed_groups(uint64_t version);
+  void run(const ActivationSteps& steps);
+  void offer_config(NodeSession& node, const ActivationStep& step);
+  void offer_stream(NodeSession& node, v1::Stream stream, bool whole);
+  void send(NodeSession& node, const v1::ToNode& message);
+
+  void hello(Guest guest, const v1::Hello& hello);
+  void greet(NodeSession& node);
+  void take_positions(NodeSession& node, const v1::Hello& hello);
+  void message(NodeSession& node, const v1::FromNode& message);
+  void ack(NodeSession& node, const v1::Ack& ack);
+  void stream_ack(NodeSession& node, const v1::Ack& ack);
+  void note_state(const NodeSession& node, const v1::Ack& ack);
+  void end_link(NodeSession& node, absl::Status why);
+  void end_lease(NodeSession& node);
+  NodeSession* node_of(const NodeLink* link);
+
+  v1::RolloutStatus watched_status(const RolloutWatch& what) const;
+  void tell_watches();
+
+  const ConfigPushOptions options_;
+  RolloutLog& log_;
+  Activation activation_;
+  Groups groups_;
+  VersionedSet directory_, quota_;
+  OfferCache cache_;
+  std::deque<Publication> unfed_;  // config versions that no group has yet: they wait behind the pending one
+  std::map<uint64_t, uint64_t> needs_directory_;  // of config versions that may still be offered
+  std::map<std::string, NodeSession> nodes_;
+  std::map<const NodeLink*, Guest> guests_;
+  std::map<const NodeLink*, std::string> links_;  // of nodes
+  std::map<uint64_t, Watch> watches_;
+  uint64_t next_watch_ = 1;
+  uint32_t share_ = 0;  // active nodes as last published
+};
+
+}  // namespace gw

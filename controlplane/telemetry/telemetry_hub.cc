@@ -1,0 +1,103 @@
+#include "controlplane/telemetry/telemetry_hub.h"
+
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "common/base/status.h"
+#include "controlplane/push/event_thread.h"
+
+namespace gw {
+
+class TelemetryHub::Impl {
+ public:
+  Impl(NodeTokens& tokens, UsageSink& usage) : tokens_(tokens), usage_(usage) {}
+
+  void opened(const std::shared_ptr<ReportLink>& link, const std::string& token) {
+    absl::StatusOr<std::string> node =
+        token.empty() ? unauthenticated("a node token is needed") : tokens_.node_of(token);
+    if (!node.ok()) {
+      link->close(node.status());
+      return;
+    }
+    links_[link.get()] = *std::move(node);
+  }
+
+  void received(const std::shared_ptr<ReportLink>& link, v1::NodeReport& report) {
+    auto at = links_.find(link.get());
+    if (at == links_.end()) return;  // was refused
+    if (report.node() != at->second) {
+      link->close(permission_denied("the token is that of node " + at->second + ", not of " + report.node()));
+      links_.erase(at);
+      return;
+    }
+    if (report.has_usage()) {
+      apply(link, at->second, report.usage());
+    } else if (report.has_metrics()) {
+      std::lock_guard lock(metrics_mu_);
+      metrics_[at->second] = std::move(*report.mutable_metrics());
+    }
+  }
+
+  // On an error the stream is ended: the node sends again, from the lowest batch that was not acknowledged.
+  void apply(const std::shared_ptr<ReportLink>& link, const std::string& node, const v1::UsageBatch& batch) {
+    auto sequence = usage_.apply_usage(node, batch);
+    if (!sequence.ok()) {
+      link->close(sequence.status());
+      links_.erase(link.get());
+      return;
+    }
+    v1::ReportAck ack;
+    ack.set_boot(batch.boot());
+    ack.set_sequence(*sequence);
+    link->send(ack);
+  }
+
+  void closed(const std::shared_ptr<ReportLink>& link) { links_.erase(link.get()); }
+
+  std::map<std::string, v1::MetricsReport> last_metrics() const {
+    std::lock_guard lock(metrics_mu_);
+    return metrics_;
+  }
+
+  EventThread thread;
+
+ private:
+  NodeTokens& tokens_;
+  UsageSink& usage_;
+  std::map<const ReportLink*, std::string> links_;  // node of each; the hub's thread
+  mutable std::mutex metrics_mu_;
+  std::map<std::string, v1::MetricsReport> metrics_;
+};
+
+TelemetryHub::TelemetryHub(NodeTokens& tokens, UsageSink& usage) : impl_(std::make_unique<Impl>(tokens, usage)) {}
+TelemetryHub::~TelemetryHub() { stop(); }
+void TelemetryHub::start() { impl_->thread.start(0, nullptr); }
+void TelemetryHub::stop() { impl_->thread.stop(); }
+std::map<std::string, v1::MetricsReport> TelemetryHub::last_metrics() const { return impl_->last_metrics(); }
+
+void TelemetryHub::complete(v1::NodeInfo& node) const {
+  auto all = impl_->last_metrics();
+  auto at = all.find(node.node());
+  if (at == all.end()) return;
+  node.set_connections(at->second.connections());
+  node.set_usage_unacknowledged(at->second.usage_unacknowledged());
+}
+
+void TelemetryHub::opened(std::shared_ptr<ReportLink> link, std::string token) {
+  bool posted = impl_->thread.post([this, link, token = std::move(token)] { impl_->opened(link, token); });
+  if (!posted) link->close(unavailable("the control plane is stopping"));
+}
+
+void TelemetryHub::received(std::shared_ptr<ReportLink> link, v1::NodeReport report, Done done) {
+  impl_->thread.post([this, link = std::move(link), report = std::move(report), done = std::move(done)]() mutable {
+    impl_->received(link, report);
+    done();
+  });
+}
+
+void TelemetryHub::closed(std::shared_ptr<ReportLink> link) {
+  impl_->thread.post([this, link = std::move(link)] { impl_->closed(link); });
+}
+
+}  // namespace gw
