@@ -36,8 +36,11 @@ class Cors final : public Policy {
   bool on_local_responses() const override { return true; }
 
   Decision on_request(PolicyContext& ctx) const override {
-    if (!ctx.preflight) return Decision::next();
     const HeaderList& h = ctx.request->headers;
+    if (!ctx.preflight) {
+      if (ctx.explain && !h.find(HeaderId::kOrigin)) ctx.explain->note(*this, "pass", "no Origin: nothing to do", Reason::kNone);
+      return Decision::next();
+    }
     std::string_view origin = h.get(HeaderId::kOrigin);
     if (!allowed_origin(origin)) return refuse(ctx, "this origin is not allowed");
     std::string_view method = h.get(HeaderId::kAccessControlRequestMethod);

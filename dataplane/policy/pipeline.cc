@@ -250,7 +250,9 @@ Decision Pipeline::check_plan(PolicyContext& ctx) {
     Decision d = check_quota(ctx, *plan);
     if (d.kind != Decision::Kind::kNext) return d;
   }
-  return plan->has_rate ? check_rate(ctx, *plan) : Decision::next();
+  if (plan->has_rate) return check_rate(ctx, *plan);
+  if (ctx.explain) ctx.explain->step("plan", plan->name, "pass", {}, Reason::kNone);
+  return Decision::next();
 }
 
 Decision Pipeline::check_quota(PolicyContext& ctx, const PlanConfig& plan) {
@@ -337,6 +339,19 @@ void Pipeline::done(PolicyContext& ctx) {
   if (!ctx.route || !ctx.route->has_done) return;
   for (uint32_t i = auth_ran_; i > 0; --i) call(ctx.route->auth[i - 1], slots_ + ctx.route->chain.size() + i - 1);
   for (uint32_t i = ran_; i > 0; --i) call(ctx.route->chain[i - 1], slots_ + i - 1);
+}
+
+std::string place_text(const PolicyContext& ctx, const ChainEntry& entry) {
+  std::string out;
+  switch (entry.place) {
+    case Place::kGateway: out = "Gateway/" + std::string(ctx.gateway->short_name()); break;
+    case Place::kApi: out = "Api/" + std::string(ctx.route->api->short_name()); break;
+    case Place::kRoute: out = "Route/" + std::string(ctx.route->config->short_name()); break;
+    case Place::kPlan: out = "Plan/" + std::string(ctx.identity.plan->short_name()); break;
+  }
+  if (entry.required) out += ", required";
+  if (entry.observe) out += "; observe";
+  return out;
 }
 
 }  // namespace gw

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "dataplane/policy/policy.h"
@@ -115,5 +116,8 @@ class Pipeline {
   const Policy* observed_ = nullptr;
   Reason observed_reason_ = Reason::kNone;
 };
+
+// `Gateway/edge, required`, `Api/attendee-api`, `Plan/pro`, with `; observe`: the place of a policy in force for this exchange.
+std::string place_text(const PolicyContext& ctx, const ChainEntry& entry);
 
 }  // namespace gw

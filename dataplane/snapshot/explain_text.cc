@@ -1,0 +1,108 @@
+#include "dataplane/snapshot/explain_text.h"
+
+#include "common/http/uri.h"
+#include "dataplane/policy/rate_table.h"
+
+namespace gw {
+namespace {
+
+std::string kind_text(const RouteMatch& m) {
+  static constexpr const char* kKinds[] = {"exact ", "prefix ", "template ", "regex "};
+  return kKinds[static_cast<size_t>(m.kind)] + m.path_text;
+}
+
+std::string methods_text(const MethodSet& methods) {
+  std::string out;
+  auto append = [&](std::string_view name) { out += (out.empty() ? "" : " ") + std::string(name); };
+  for (unsigned m = 0; m < static_cast<unsigned>(Method::kOther); ++m) {
+    if (methods.bits & (1u << m)) append(method_name(static_cast<Method>(m)));
+  }
+  for (const std::string& m : methods.others) append(m);
+  return out;
+}
+
+std::string period_text(int64_t ns) {
+  int64_t ms = ns / 1'000'000;
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
+}
+
+// The first condition that does not hold.
+std::string condition_text(const RouteMatch& m, const RequestHead& request, Arena& arena) {
+  for (const NamedCondition& c : m.headers) {
+    const HeaderField* f = request.headers.find(std::string_view(c.name));
+    if (!c.holds(f ? &f->value : nullptr)) return c.describe("header");
+  }
+  for (const NamedCondition& c : m.query) {
+    std::string_view value;
+    bool found = query_find(request.query, c.name, arena, value);
+    if (!c.holds(found ? &value : nullptr)) return c.describe("query");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string listeners_text(const GatewayConfig& gateway) {
+  std::string out;
+  for (const ListenerConfig& l : gateway.listeners) {
+    bool v6 = l.address_text.find(':') != std::string::npos;
+    out += (out.empty() ? "" : ", ") + l.name + " " + (v6 ? "[" + l.address_text + "]" : l.address_text) + ":" + std::to_string(l.port);
+  }
+  return out;
+}
+
+std::string match_text(const RouteMatch& m) {
+  std::string out = kind_text(m);
+  if (!m.methods.any()) out += ", " + methods_text(m.methods);
+  if (!m.host.empty()) out += ", host " + m.host;
+  for (const NamedCondition& c : m.headers) out += ", header " + c.name;
+  for (const NamedCondition& c : m.query) out += ", query " + c.name;
+  if (m.priority != 0) out += ", priority " + std::to_string(m.priority);
+  return out;
+}
+
+std::string caller_text(const AppRecord& app) { return "app " + app.name + " of " + app.consumer->name; }
+
+std::string plan_text(const PlanConfig& plan, uint32_t nodes) {
+  std::string out;
+  if (plan.has_rate) {
+    out = "rate " + std::to_string(plan.rate_requests) + " per " + period_text(plan.rate_per_ns) + ", burst " + std::to_string(plan.rate_burst);
+    if (nodes > 1) out += " (shared by " + std::to_string(nodes) + " nodes)";
+  }
+  if (plan.has_quota) {
+    static constexpr const char* kPer[] = {"", "hour", "day", "month"};
+    out += (out.empty() ? "" : "; ") + std::string("quota ") + std::to_string(plan.quota_requests) + " per " + kPer[plan.quota_per];
+  }
+  return out;
+}
+
+std::string targets_text(const UpstreamConfig& upstream) {
+  if (upstream.targets.size() == 1) return upstream.targets[0].authority;
+  std::string out;
+  for (const UpstreamTarget& t : upstream.targets) out += (out.empty() ? "{" : ",") + t.authority;
+  return out + "}";
+}
+
+MatchFailure match_failure(const RouteMatch& match, std::string_view base, std::string_view path, const RequestHead& request,
+                           Arena& arena) {
+  if (!match.path_matches(base, path)) return MatchFailure::kPath;
+  MatchFailure failure = match.check(request, arena);
+  if (failure != MatchFailure::kNone) return failure;
+  MatchMethod method = match_method(request);
+  return match.methods.has(method.method, method.text) ? MatchFailure::kNone : MatchFailure::kMethod;
+}
+
+std::string lost_text(const RouteMatch& m, MatchFailure failure, const RequestHead& request, Arena& arena) {
+  switch (failure) {
+    case MatchFailure::kNone: return "matches too, but " + match_text(m) + " ranks lower";
+    case MatchFailure::kPath:
+      if (m.kind == PathKind::kExact) return "path is not " + m.path_text;
+      if (m.kind == PathKind::kPrefix) return "path is not below " + m.path_text;
+      return "path does not match " + m.path_text;
+    case MatchFailure::kHost: return "host does not match " + m.host;
+    case MatchFailure::kMethod: return "method is not one of " + methods_text(m.methods);
+    default: return condition_text(m, request, arena);
+  }
+}
+
+}  // namespace gw
