@@ -58,12 +58,12 @@ void Compiler::load(const std::vector<ObjectPtr>& objects, EntryTable entries) {
 void Compiler::put(const ObjectChange& change) {
   ObjectPtr before = change.after ? catalog_.put(change.after) : catalog_.erase(change.key);
   if (before) matches_.forget(before->uid());
-  journal_.objects.push_back({change.key, std::move(before)});
+  journal_.objects.emplace_back(change.key, std::move(before));
 }
 
 void Compiler::rollback() {
   for (auto at = journal_.objects.rbegin(); at != journal_.objects.rend(); ++at) {
-    ObjectPtr undone = at->after ? catalog_.put(at->after) : catalog_.erase(at->key);
+    ObjectPtr undone = at->second ? catalog_.put(at->second) : catalog_.erase(at->first);
     if (undone) matches_.forget(undone->uid());
   }
   for (auto at = journal_.entries.rbegin(); at != journal_.entries.rend(); ++at) {
@@ -78,24 +78,24 @@ void Compiler::rollback() {
 
 // The closure over who depends on what: references backwards, Gateways to the Apis that they serve by default, Products to
 // their Apis, and new or former claims' neighbours (which check_claims looks at by itself).
-std::set<ObjectKey> Compiler::touched(const std::vector<ObjectChange>& before) {
+std::set<ObjectKey> Compiler::touched() {
   std::set<ObjectKey> out;
   std::vector<ObjectKey> open;
   auto reach = [&](const ObjectKey& key) {
     if (out.insert(key).second) open.push_back(key);
   };
-  for (const ObjectChange& change : before) {
-    out.insert(change.key);
-    const v1::Object* now = catalog_.find(change.key);
-    if (change.key.kind == v1::Object::kProduct) {
-      for (const v1::Object* side : {change.after.get(), now}) {
+  for (const auto& [key, before] : journal_.objects) {
+    out.insert(key);
+    const v1::Object* now = catalog_.find(key);
+    if (key.kind == v1::Object::kProduct) {
+      for (const v1::Object* side : {before.get(), now}) {
         if (!side) continue;
         for (const std::string& name : side->product().apis()) {
           if (const v1::Object* api = catalog_.referenced(*side, v1::Object::kApi, name)) out.insert(key_of(*api));
         }
       }
     }
-    if (visibly_changed(change.after.get(), now)) open.push_back(change.key);
+    if (visibly_changed(before.get(), now)) open.push_back(key);
   }
   for (size_t at = 0; at < open.size(); ++at) {
     ObjectKey key = open[at];
@@ -170,10 +170,10 @@ void Compiler::set_entry(const EntryKey& key, EntryPtr entry, Compilation& out) 
 
 void Compiler::emit_all(const std::set<ObjectKey>& keys, Compilation& out) {
   // First what is gone: an object that was deleted and made anew in one change has another uid.
-  for (const ObjectChange& change : journal_.objects) {
-    const v1::Object* now = catalog_.find(change.key);
-    if (!change.after || (now && now->uid() == change.after->uid())) continue;
-    EntryKey key = entry_key(*change.after);
+  for (const auto& [name, before] : journal_.objects) {
+    const v1::Object* now = catalog_.find(name);
+    if (!before || (now && now->uid() == before->uid())) continue;
+    EntryKey key = entry_key(*before);
     if (key.kind != v1::ENTRY_KIND_UNSPECIFIED) set_entry(key, nullptr, out);
   }
   for (const ObjectKey& key : keys) {
@@ -194,7 +194,7 @@ Compilation Compiler::apply(const std::vector<ObjectChange>& changes, const Comp
     put(change);
     changed.insert(change.key);
   }
-  std::set<ObjectKey> keys = touched(journal_.objects);
+  std::set<ObjectKey> keys = touched();
   check({catalog_, options, changed, matches_, out.diagnostics}, keys);
   if (out.diagnostics.has_errors()) {
     rollback();
@@ -211,7 +211,7 @@ Compiled compile(const std::vector<v1::Object>& objects, const CompileOptions& o
     auto copy = std::make_shared<v1::Object>(object);
     if (copy->uid() == 0) copy->set_uid(next_uid++);
     ObjectKey key = key_of(*copy);
-    changes.push_back({std::move(key), std::move(copy)});
+    changes.push_back({std::move(key), nullptr, std::move(copy)});
   }
   Compiler compiler;
   Compilation result = compiler.apply(changes, options);

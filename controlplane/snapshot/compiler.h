@@ -15,9 +15,11 @@
 
 namespace gw {
 
-// `after` null: the object is deleted. A new object has its uid already.
+// `after` null: the object is deleted. A new object has its uid already. `before` is what stands there now, or null; the
+// compiler looks it up by itself, the store is told.
 struct ObjectChange {
   ObjectKey key;
+  ObjectPtr before;
   ObjectPtr after;
 };
 
@@ -52,12 +54,12 @@ class Compiler {
 
  private:
   struct Journal {
-    std::vector<ObjectChange> objects;                    // as they were, newest last
+    std::vector<std::pair<ObjectKey, ObjectPtr>> objects;  // as they were, newest last
     std::vector<std::pair<EntryKey, EntryPtr>> entries;   // null: was not there
   };
 
   void put(const ObjectChange& change);
-  std::set<ObjectKey> touched(const std::vector<ObjectChange>& before);
+  std::set<ObjectKey> touched();
   void check(const CheckContext& c, const std::set<ObjectKey>& keys);
   void emit_all(const std::set<ObjectKey>& keys, Compilation& out);
   void set_entry(const EntryKey& key, EntryPtr entry, Compilation& out);

@@ -1,0 +1,76 @@
+// The admin API without its transport: one function per RPC, plain values in and out, called from any number of threads.
+// Errors are Statuses with findings (diagnostics_of); the adapter (admin_service.h) puts them on the wire.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "controlplane/admin/access.h"
+#include "controlplane/admin/engine.h"
+#include "controlplane/admin/quota.h"
+#include "controlplane/push/rollouts.h"
+#include "controlplane/admin/metrics_source.h"
+#include "gw/v1/admin.pb.h"
+
+namespace gw {
+
+class AdminHandlers {
+ public:
+  // All outlive this.
+  struct Parts {
+    Engine* engine = nullptr;
+    QuotaTracker* quotas = nullptr;
+    Rollouts* rollouts = nullptr;
+    NodeDirectory* nodes = nullptr;
+    MetricsSource* metrics = nullptr;
+    const Clock* clock = &SystemClock::instance();
+    std::string build;  // version of this program
+  };
+  explicit AdminHandlers(Parts parts) : parts_(std::move(parts)) {}
+
+  // Before every call: who the token belongs to.
+  absl::StatusOr<Caller> authenticate(std::string_view token) const;
+
+  absl::StatusOr<v1::WhoAmIResponse> who_am_i(const Caller& caller);
+
+  absl::StatusOr<v1::ApplyResponse> apply(const Caller& caller, const v1::ApplyRequest& request);
+  absl::StatusOr<v1::ApplyResponse> remove(const Caller& caller, const v1::DeleteRequest& request);
+  absl::StatusOr<v1::ListObjectsResponse> list_objects(const v1::ListObjectsRequest& request);
+  absl::StatusOr<v1::ExplainResponse> explain(const v1::ExplainRequest& request);
+
+  // Calls `send` for each state until it is final, `send` returns false, or `cancelled` says so. Blocks meanwhile.
+  absl::Status watch_rollout(const v1::WatchRolloutRequest& request, const std::function<bool(const v1::RolloutStatus&)>& send,
+                             const std::function<bool()>& cancelled);
+  absl::StatusOr<v1::HistoryResponse> history(const v1::HistoryRequest& request);
+  absl::StatusOr<v1::ApplyResponse> undo(const Caller& caller, const v1::UndoRequest& request);
+  absl::StatusOr<v1::ReleaseSetResponse> release_set(const Caller& caller, const v1::ReleaseSetRequest& request);
+  absl::StatusOr<v1::StatusResponse> status();
+  absl::StatusOr<v1::ListNodesResponse> list_nodes();
+
+  absl::StatusOr<v1::CreateTokenResponse> create_token(const Caller& caller, const v1::CreateTokenRequest& request);
+  absl::StatusOr<v1::ListTokensResponse> list_tokens(const Caller& caller);
+  absl::StatusOr<v1::RevokeTokenResponse> revoke_token(const Caller& caller, const v1::RevokeTokenRequest& request);
+
+  absl::StatusOr<v1::CreateKeyResponse> create_key(const Caller& caller, const v1::CreateKeyRequest& request);
+  absl::StatusOr<v1::ListKeysResponse> list_keys(const v1::ListKeysRequest& request);
+  absl::StatusOr<v1::CreateKeyResponse> rotate_key(const Caller& caller, const v1::RotateKeyRequest& request);
+  absl::StatusOr<v1::RevokeKeyResponse> revoke_key(const Caller& caller, const v1::RevokeKeyRequest& request);
+  absl::StatusOr<v1::ImportKeysResponse> import_keys(const Caller& caller, const v1::ImportKeysRequest& request);
+
+  absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& request);
+
+ private:
+  using Builder = std::function<absl::Status(const Catalog&, ChangeSet&, v1::ApplyResponse&)>;
+  absl::StatusOr<v1::ApplyResponse> commit(const Builder& build);
+  // Live state where the push knows it, else what the store kept.
+  absl::StatusOr<v1::RolloutStatus> rollout_of(uint64_t version) const;
+  absl::StatusOr<v1::VersionInfo> version_info(const VersionRow& row, bool with_changes) const;
+  void add_totals(v1::StatusResponse& out) const;
+
+  Parts parts_;
+};
+
+}  // namespace gw

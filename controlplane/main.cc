@@ -1,0 +1,104 @@
+// gw-controlplane: `init` makes a state directory, `run` serves over it.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/spdlog.h>
+
+#include "common/base/build_info.h"
+#include "common/base/log.h"
+#include "common/base/status.h"
+#include "controlplane/server.h"
+
+namespace {
+
+// 0 stopped as asked · 1 failed · 2 usage, or a file that cannot be opened · 4 no state there · 5 state or port in use, or state there
+// already · 8 the database is damaged, or written by a newer program.
+int exit_code(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk: return 0;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied: return 2;
+    case absl::StatusCode::kNotFound: return 4;
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kUnavailable: return 5;
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kFailedPrecondition: return 8;
+    default: return 1;
+  }
+}
+
+int fail(const absl::Status& status) {
+  std::fprintf(stderr, "gw-controlplane: %s\n", gw::message_of(status).c_str());
+  return exit_code(status);
+}
+
+int init(const std::string& state) {
+  auto token = gw::init_state(state);
+  if (!token.ok()) return fail(token.status());
+  std::printf("state: %s\nadmin token: %s/admin.token\nrun: gw-controlplane run --state %s --listen 127.0.0.1:7070\n",
+              state.c_str(), state.c_str(), state.c_str());
+  return 0;
+}
+
+bool parse_listen(const std::string& text, gw::ServerOptions& options) {
+  size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return false;
+  options.address = text.substr(0, colon);
+  if (options.address.size() > 2 && options.address.front() == '[') {
+    options.address = options.address.substr(1, options.address.size() - 2);
+  }
+  std::string port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos) return false;
+  options.port = std::stoi(port);
+  return options.port <= 65535;
+}
+
+int run(const std::string& state, const std::string& listen) {
+  gw::ServerOptions options;
+  options.state_dir = state;
+  if (!parse_listen(listen, options)) return fail(gw::invalid_argument("--listen " + listen + ": must be ADDRESS:PORT"));
+  // Signals are waited for, in this thread; those that start later inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto server = gw::Server::start(options);
+  if (!server.ok()) return fail(server.status());
+  std::printf("%s\n", (*server)->address().c_str());
+  std::fflush(stdout);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("signal {}: stopping", signal);
+  (*server)->stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Northgate's control plane");
+  app.set_version_flag("--version", std::string(gw::build_version()));
+  app.require_subcommand(1);
+  std::string state, listen = "127.0.0.1:7070";
+  CLI::App* init_command = app.add_subcommand("init", "Makes a state directory and its first admin token");
+  init_command->add_option("--state", state, "The state directory")->required();
+  CLI::App* run_command = app.add_subcommand("run", "Serves until SIGTERM");
+  run_command->add_option("--state", state, "The state directory")->required();
+  run_command->add_option("--listen", listen, "ADDRESS:PORT; loopback only; port 0 lets the kernel choose");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  try {
+    gw::init_log("gw-controlplane");
+    return init_command->parsed() ? init(state) : run(state, listen);
+  } catch (const std::exception& e) {
+    return fail(gw::internal_error(e.what()));
+  }
+}

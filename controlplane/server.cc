@@ -1,0 +1,199 @@
+#include "controlplane/server.h"
+
+#include <mutex>
+
+#include <spdlog/spdlog.h>
+
+#include "common/base/build_info.h"
+#include "common/base/status.h"
+#include "common/http/address.h"
+#include "controlplane/admin/admin_handlers.h"
+#include "controlplane/admin/admin_service.h"
+#include "controlplane/admin/engine.h"
+#include "controlplane/admin/node_side.h"
+#include "controlplane/admin/quota.h"
+#include "controlplane/grpc_listener.h"
+#include "controlplane/push/config_push.h"
+#include "controlplane/push/config_sync_service.h"
+#include "controlplane/store/tokens.h"
+#include "controlplane/telemetry/telemetry_hub.h"
+#include "controlplane/telemetry/telemetry_service.h"
+
+namespace gw {
+namespace {
+
+class HubMetrics final : public MetricsSource {
+ public:
+  explicit HubMetrics(const TelemetryHub& hub) : hub_(hub) {}
+  std::map<std::string, v1::MetricsReport> last_metrics() const override { return hub_.last_metrics(); }
+  void complete(v1::NodeInfo& node) const override { hub_.complete(node); }
+
+ private:
+  const TelemetryHub& hub_;
+};
+
+// The engine is made before the push that knows the nodes, and asks it through this.
+class LateNodes final : public NodeDirectory {
+ public:
+  void set(NodeDirectory* nodes) { nodes_ = nodes; }
+  std::vector<v1::NodeInfo> nodes() override { return nodes_ ? nodes_->nodes() : std::vector<v1::NodeInfo>(); }
+  int connected() override { return nodes_ ? nodes_->connected() : 0; }
+  std::vector<LackingNode> lacking(const EntryTable& entries) override {
+    return nodes_ ? nodes_->lacking(entries) : std::vector<LackingNode>();
+  }
+
+ private:
+  NodeDirectory* nodes_ = nullptr;
+};
+
+absl::Status check_address(const std::string& text) {
+  auto address = IpAddress::parse(text);
+  if (!address) return invalid_argument(text + " is not an address; give one such as 127.0.0.1:7070");
+  if (address->is_loopback()) return absl::OkStatus();
+  return invalid_argument(text + " is not a loopback address: the control channel has no TLS yet, so tokens would cross the "
+                                 "network in the clear; listen on 127.0.0.1 or ::1");
+}
+
+}  // namespace
+
+// Members are in the order in which they are made; what is used longest comes first.
+class Server::Impl {
+ public:
+  absl::Status start(const ServerOptions& options) {
+    GW_RETURN_IF_ERROR(check_address(options.address));
+    GW_ASSIGN_OR_RETURN(db_, Database::open(options.state_dir, *options.clock));
+    if (!db_->restored_notice().empty()) spdlog::warn("{}", db_->restored_notice());
+    Engine::Options engine;
+    engine.db = db_.get();
+    engine.clock = options.clock;
+    engine.nodes = &nodes_;
+    GW_ASSIGN_OR_RETURN(engine_, Engine::load(engine));
+    make_parts(options);
+    GW_RETURN_IF_ERROR(publish_start());
+    GW_RETURN_IF_ERROR(listen(options));
+    spdlog::info("control plane {} of {} listens on {}", build_version(), options.state_dir, address_);
+    return absl::OkStatus();
+  }
+
+  void stop() {
+    std::lock_guard lock(stop_mutex_);
+    if (stopped_) return;
+    stopped_ = true;
+    if (admin_service_) admin_service_->stop();
+    if (push_) push_->stop();
+    if (hub_) hub_->stop();
+    if (listener_) listener_->stop();
+    if (engine_) {
+      engine_->set_publisher(nullptr);
+      engine_->set_after_commit(nullptr);
+    }
+    if (quotas_) quotas_->stop();
+    if (log_) log_->stop();
+  }
+
+  int port() const { return listener_->port(); }
+  const std::string& address() const { return address_; }
+
+ private:
+  void make_parts(const ServerOptions& options) {
+    tokens_ = std::make_unique<StoreNodeTokens>(*engine_);
+    log_ = std::make_unique<StoreRolloutLog>(*db_);
+    quotas_ = std::make_unique<QuotaTracker>(*engine_, *options.clock);
+    usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
+    ConfigPushOptions push;
+    push.lineage = db_->lineage();
+    push.lease_ms = options.lease_ms;
+    push.clock = options.clock;
+    push_ = std::make_unique<ConfigPush>(push, *tokens_, *log_);
+    hub_ = std::make_unique<TelemetryHub>(*tokens_, *usage_);
+    metrics_ = std::make_unique<HubMetrics>(*hub_);
+    AdminHandlers::Parts parts;
+    parts.engine = engine_.get();
+    parts.quotas = quotas_.get();
+    parts.rollouts = push_.get();
+    parts.nodes = push_.get();
+    parts.metrics = metrics_.get();
+    parts.clock = options.clock;
+    parts.build = std::string(build_version()) + " " + std::string(build_commit());
+    handlers_ = std::make_unique<AdminHandlers>(parts);
+  }
+
+  absl::Status publish_start() {
+    GW_ASSIGN_OR_RETURN(Engine::Start start, engine_->start());
+    if (start.active) push_->restore_active(std::move(*start.active));
+    log_->start();
+    push_->start();
+    nodes_.set(push_.get());
+    if (start.directory.version > 0) push_->publish(std::move(start.directory));
+    if (start.pending) push_->publish(std::move(*start.pending));
+    engine_->set_publisher(push_.get());
+    engine_->set_after_commit([this] { quotas_->look_at_all(); });
+    GW_RETURN_IF_ERROR(quotas_->start(*push_));
+    hub_->start();
+    return absl::OkStatus();
+  }
+
+  absl::Status listen(const ServerOptions& options) {
+    admin_service_ = std::make_unique<AdminService>(*handlers_);
+    sync_service_ = std::make_unique<ConfigSyncService>(*push_);
+    telemetry_service_ = std::make_unique<TelemetryService>(*hub_);
+    bool v6 = options.address.find(':') != std::string::npos;
+    std::string host = v6 ? "[" + options.address + "]" : options.address;
+    GW_ASSIGN_OR_RETURN(listener_, GrpcListener::start(host, options.port,
+                                                       {admin_service_->service(), sync_service_->service(),
+                                                        telemetry_service_->service()}));
+    address_ = host + ":" + std::to_string(listener_->port());
+    engine_->set_own_addresses({{options.address, listener_->port()}});
+    return write_file_durably(db_->paths().address, address_ + "\n", 0644);
+  }
+
+  std::unique_ptr<Database> db_;
+  LateNodes nodes_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<StoreNodeTokens> tokens_;
+  std::unique_ptr<StoreRolloutLog> log_;
+  std::unique_ptr<QuotaTracker> quotas_;
+  std::unique_ptr<StoreUsageSink> usage_;
+  std::unique_ptr<ConfigPush> push_;
+  std::unique_ptr<TelemetryHub> hub_;
+  std::unique_ptr<HubMetrics> metrics_;
+  std::unique_ptr<AdminHandlers> handlers_;
+  std::unique_ptr<AdminService> admin_service_;
+  std::unique_ptr<ConfigSyncService> sync_service_;
+  std::unique_ptr<TelemetryService> telemetry_service_;
+  std::unique_ptr<GrpcListener> listener_;
+  std::string address_;
+  std::mutex stop_mutex_;
+  bool stopped_ = false;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() { stop(); }
+
+absl::StatusOr<std::unique_ptr<Server>> Server::start(const ServerOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  absl::Status status = impl->start(options);
+  if (!status.ok()) {
+    impl->stop();
+    return status;
+  }
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+int Server::port() const { return impl_->port(); }
+std::string Server::address() const { return impl_->address(); }
+void Server::stop() { impl_->stop(); }
+
+absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock) {
+  GW_ASSIGN_OR_RETURN(std::unique_ptr<Database> db, Database::create(state_dir, clock));
+  TokenRow row;
+  row.name = "first-admin";
+  row.role = "admin";
+  row.created_at = clock.wall_ns() / 1'000'000'000;
+  NewToken token = make_token(std::move(row));
+  GW_RETURN_IF_ERROR(db->write([&](Connection& connection) { return insert_token(connection, token.row); }));
+  GW_RETURN_IF_ERROR(write_file_durably(db->paths().admin_token, token.text + "\n", 0600));
+  return token.text;
+}
+
+}  // namespace gw

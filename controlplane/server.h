@@ -1,0 +1,49 @@
+// The control plane in one object: store, engine, admin API, push and telemetry behind one listening port. gw-controlplane
+// runs one; the end-to-end tests run it in their own process, on port 0.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+
+namespace gw {
+
+struct ServerOptions {
+  std::string state_dir;
+  // Loopback only, until the control channel has TLS: any other address is refused.
+  std::string address = "127.0.0.1";
+  int port = 0;  // 0: the kernel chooses
+  int64_t lease_ms = 10'000;
+  const Clock* clock = &SystemClock::instance();
+};
+
+class Server {
+ public:
+  // Listening when it returns. NOT_FOUND (no database: init_state), UNAVAILABLE (state or port in use), DATA_LOSS (damaged),
+  // FAILED_PRECONDITION (a newer program's database), INVALID_ARGUMENT (the address).
+  static absl::StatusOr<std::unique_ptr<Server>> start(const ServerOptions& options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  int port() const;
+  // "127.0.0.1:4321"
+  std::string address() const;
+  // Ends calls, tells the nodes, writes what is waiting. Once; also by the destructor.
+  void stop();
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Makes the database of a new control plane and its first admin token. ALREADY_EXISTS when there is one.
+// The token is returned; `state_dir`/admin.token holds it too (mode 0600).
+absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock = SystemClock::instance());
+
+}  // namespace gw
