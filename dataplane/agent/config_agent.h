@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +65,8 @@ struct AgentStatus {
   int64_t directory_success_mono_ns = 0;
 };
 
+class AgentLoop;
+
 class ConfigAgent {
  public:
   ConfigAgent();
@@ -84,8 +87,10 @@ class ConfigAgent {
   AgentStatus status() const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<AgentLoop> loop() const;
+
+  mutable std::mutex mu_;
+  std::shared_ptr<AgentLoop> loop_;  // null before start()
 };
 
 }  // namespace gw
