@@ -171,11 +171,13 @@ absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uin
         ended.code() != absl::StatusCode::kDeadlineExceeded) {
       return ended;
     }
-    // The stream ended early: the control plane restarts, or the time is up. What was stored stays stored.
-    if (ended.code() != absl::StatusCode::kDeadlineExceeded) {
-      verdict.lost_server = true;
-      session.env().sleep(kRetryMs);
+    if (ended.code() == absl::StatusCode::kDeadlineExceeded) {
+      verdict.timed_out = true;
+      break;
     }
+    // The stream ended early: the control plane restarts. What was stored stays stored.
+    verdict.lost_server = true;
+    session.env().sleep(kRetryMs);
   }
   session.progress("");
   verdict.exit_code = exit_code_for(verdict.status, until, wanted);

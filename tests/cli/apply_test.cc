@@ -109,7 +109,7 @@ TEST_CASE("what the server says of an object lands on its line in the file") {
   const std::string file = gwctl.file("a.yaml", kDemoObjects);
   gwctl.admin.failures["apply"] = to_status(one_error("spec.to.upstream"), absl::StatusCode::kInvalidArgument);
   CHECK(gwctl.run({"apply", "-f", file}) == 8);
-  CHECK(gwctl.err == file + ":21:55: error GW1201: Route platform/all: spec.to.upstream: no Upstream platform/legcy; did you mean \"legacy\"?\n");
+  CHECK(gwctl.err == file + ":24:61: error GW1201: Route platform/all: spec.to.upstream: no Upstream platform/legcy; did you mean \"legacy\"?\n");
 }
 
 TEST_CASE("a conflict is exit 5, a missing right 3") {

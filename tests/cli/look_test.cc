@@ -293,8 +293,8 @@ TEST_CASE("usage is grouped, with the period in UTC") {
         "MONTH    APP                   API                     PLAN          REQUESTS  BYTES IN  BYTES OUT\n"
         "2026-11  platform/acme-mobile  attendees/attendee-api  platform/pro   812,440     1,000      2,000\n");
   auto request = gwctl.admin.asked<v1::UsageRequest>("usage");
-  CHECK(request.from_hour() == 498480);
-  CHECK(request.to_hour() == 498480 + 23 * 24 + 13);
+  CHECK(request.from_hour() == 498192);
+  CHECK(request.to_hour() == 498192 + 23 * 24 + 13);
   CHECK(gwctl.run({"usage", "--by", "app,day", "-o", "json"}) == 0);
   CHECK(is_golden("usage.json", gwctl.out));
 }
