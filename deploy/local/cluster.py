@@ -33,8 +33,9 @@ class ClusterError(Exception):
     """Something that the user can mend; the text says how."""
 
 
-def find_programs(build_dir=None):
-    build = Path(build_dir or os.environ.get('GW_BUILD_DIR') or ROOT / 'build' / 'release')
+def find_programs(build_dir=None, before=None):
+    """Of `build_dir`, else $GW_BUILD_DIR, else the build that was used before, else build/release."""
+    build = Path(build_dir or os.environ.get('GW_BUILD_DIR') or before or ROOT / 'build' / 'release').resolve()
     found, missing = {}, []
     for name, places in PLACES.items():
         for place in places:
@@ -47,6 +48,7 @@ def find_programs(build_dir=None):
         raise ClusterError(f'{", ".join(missing)}: not built in {build}; run\n  deploy/setup.sh\n'
                            '  cmake --preset release && cmake --build --preset release\n'
                            'or name another build with GW_BUILD_DIR')
+    found['build'] = str(build)
     return found
 
 
@@ -126,9 +128,10 @@ class Cluster:
 
     def __init__(self, state, build_dir=None):
         self.state = Path(state).resolve()
-        self.programs = find_programs(build_dir)
-        self.children = {}  # name -> Popen, of processes that this object started
         self.record = read_json(self.state / 'cluster.json') or {'processes': {}, 'nodes': []}
+        self.programs = find_programs(build_dir, self.record.get('build'))
+        self.record['build'] = self.programs['build']
+        self.children = {}  # name -> Popen, of processes that this object started
 
     # --- where things are
 

@@ -13,8 +13,8 @@
   local.sh stop NAME [--kill] [--state DIR]     ends one of them: control, n1, …
   local.sh start NAME [--state DIR]             starts it again
 
---state defaults to $GW_LOCAL_STATE, else build/local. GW_BUILD_DIR names the build (default build/release); nothing is
-built. Exit codes: 0 done, 2 usage or not built, 1 something did not start; a failed apply gives its own.
+--state defaults to $GW_LOCAL_STATE, else build/local. GW_BUILD_DIR names the build (default: the one used before over this
+state, else build/release); nothing is built. Exit codes: 0 done, 2 usage or not built, 1 something did not start; a failed apply gives its own.
 """
 import argparse
 import json
@@ -174,7 +174,7 @@ def env(options):
     state = Path(options.state).resolve()
     if not (state / 'gwctl.yaml').exists():
         raise ClusterError(f'nothing was started over {state}: deploy/local.sh up -f FILE')
-    folder = os.path.dirname(find_programs()['gwctl'])
+    folder = os.path.dirname(Cluster(state).programs['gwctl'])
     print(f'export PATH={shlex.quote(folder)}:"$PATH"')
     print(f'export GW_CONFIG={shlex.quote(str(state / "gwctl.yaml"))}')
     print('unset GW_SERVER GW_TOKEN GW_TOKEN_FILE GW_CONTEXT GW_OWNER')
