@@ -204,7 +204,7 @@ std::string verdict_text(const Verdict& verdict, const Paint& paint) {
       }
       if (n.diagnostics_size() == 0) out += "  node " + node_label(n) + " " + painted("refused", Style::kBad, paint) + "\n";
     } else if (is_lost(n)) {
-      out += "  node " + node_label(n) + " " + painted("lost", Style::kBad, paint) + ": its lease ended; last state " +
+      out += "  node " + node_label(n) + " " + painted("lost", Style::kBad, paint) + ": it holds no lease; last state " +
              state_word(n.state()) + "\n";
     } else if (verdict.timed_out && !is_there(n, v1::ACTIVE)) {
       out += "  node " + node_label(n) + " " + painted("behind", Style::kWarn, paint) + ": " + state_word(n.state()) + "\n";

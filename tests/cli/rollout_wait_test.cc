@@ -57,7 +57,7 @@ TEST_CASE("a lost node is named; the quorum decides, else exit 7") {
   GwctlRun gwctl;
   gwctl.admin.watches.push_back({rollout(142, "active", nodes, true)});
   CHECK(apply(gwctl) == 7);
-  CHECK(gwctl.out.find("  node n2 (az-b) lost: its lease ended; last state received\n") != std::string::npos);
+  CHECK(gwctl.out.find("  node n2 (az-b) lost: it holds no lease; last state received\n") != std::string::npos);
   gwctl.admin.watches.push_back({rollout(142, "active", nodes, true)});
   CHECK(apply(gwctl, {"--quorum", "1"}) == 0);
   gwctl.admin.watches.push_back({rollout(142, "active", nodes, true)});

@@ -100,15 +100,12 @@ class SystemTest(unittest.TestCase):
         for server in self.backends:
             server.shutdown()
             server.server_close()
-        outcome = getattr(self, '_outcome', None)
-        errors = getattr(outcome, 'errors', None) or getattr(getattr(outcome, 'result', None), 'errors', [])
-        failures = getattr(getattr(outcome, 'result', None), 'failures', [])
-        bad = any(test is self and error for test, error in [*errors, *failures])
+        bad = not self._outcome.success
         if bad:
             print(f'state of {self.id()} is kept in {self.folder}', file=sys.stderr)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.assertFalse(killed and not bad, f'{killed} did not end by themselves')
+        self.assertFalse(killed and not bad, f'{killed} did not end within their time')
 
     # --- the cluster
 
@@ -165,11 +162,17 @@ class SystemTest(unittest.TestCase):
         flags = [f for k, v in filters.items() for f in (f'--{k}', v)]
         return self.gwctl.json('usage', '--by', ','.join(by or ('app',)), *flags)
 
-    def settled_usage(self, *by):
-        """Rows once every connected node has had everything acknowledged."""
+    def usage_becomes(self, expected, by='app'):
+        """Waits until usage by `by` is exactly `expected`, and that it stays so when every node has nothing left to tell."""
+        def now():
+            return {r[by]: r['requests'] for r in self.usage(by)}
+        try:
+            self.eventually('usage', lambda: now() == expected)
+        except ClusterError:
+            self.assertEqual(now(), expected)
         self.eventually('usage acknowledged', lambda: all(
             n['usageUnacknowledged'] == 0 for n in self.cluster.node_infos().values() if n['connected']))
-        return self.usage(*by)
+        self.assertEqual(now(), expected)
 
 
 class Parallel:
