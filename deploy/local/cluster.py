@@ -147,7 +147,7 @@ class Cluster:
         return self.state / 'control' / 'admin.token'
 
     def gwctl(self, token_file=None):
-        return Gwctl(self.programs['gwctl'], self.address, token_file or self.token_file)
+        return Gwctl(self.programs['gwctl'], self.record.get('address'), token_file or self.token_file)
 
     def log(self, name):
         return self.state / 'logs' / f'{name}.log'
@@ -207,10 +207,10 @@ class Cluster:
             wait_for('control plane', lambda: self.address or child.poll() is not None)
             if child.poll() is None or listen or attempt == '127.0.0.1:0':
                 break  # else: the port is somebody else's by now
-        wait_for('control plane', lambda: child.poll() is None and self.address and self.gwctl().run('whoami').returncode == 0,
-                 process=child, log=self.log('control'))
+        wait_for('control plane', lambda: self.address, process=child, log=self.log('control'))
         self.record['address'] = self.address
         self._save()
+        wait_for('control plane', lambda: self.gwctl().run('whoami').returncode == 0, process=child, log=self.log('control'))
         return child
 
     def join_token_file(self):
@@ -294,7 +294,7 @@ class Cluster:
             listeners += [{'node': node, 'name': b['name'], 'address': b['address'], 'port': b['port']}
                           for b in ready['listeners']]
         names = [n for n in ['control', *self.record['nodes']] if self.pid(n)]
-        return {'listeners': listeners, 'admin': admin, 'control': self.address, 'token_file': str(self.token_file),
+        return {'listeners': listeners, 'admin': admin, 'control': self.record.get('address', ''), 'token_file': str(self.token_file),
                 'pids': [self.pid(n) for n in names]}
 
     # --- ending

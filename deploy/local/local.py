@@ -143,7 +143,7 @@ def wait_bound(cluster, options, objects):
 
 def write_context(cluster):
     """A gwctl configuration of its own, so that the user's stays as it is."""
-    context = {'name': 'local', 'server': cluster.address, 'tokenFile': str(cluster.token_file)}
+    context = {'name': 'local', 'server': cluster.record['address'], 'tokenFile': str(cluster.token_file)}
     write_private(cluster.state / 'gwctl.yaml', json.dumps({'current': 'local', 'contexts': [context]}) + '\n')
 
 
