@@ -39,6 +39,7 @@ void ConfigPush::start() {
 
 void ConfigPush::stop() {
   impl_->asking.stop();
+  impl_->thread.post([this] { impl_->core.close_all(unavailable("the control plane is stopping")); });
   impl_->thread.stop();
 }
 

@@ -39,6 +39,7 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
   // = this version. Without it the first publication is treated as pending for all nodes.
   void restore_active(Publication active);
   void start();
+  // Ends all links; whatever comes after is turned away. Idempotent.
   void stop();
 
   // Publisher. Streams config and directory: versions rise. Stream quota: `entries` are the ENTRY_QUOTA_STATEs; the push

@@ -35,6 +35,7 @@ class PushCore {
   void admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<std::string> node);
   void received(const std::shared_ptr<NodeLink>& link, v1::FromNode message, std::function<void()> done);
   void closed(const std::shared_ptr<NodeLink>& link);
+  void close_all(const absl::Status& why);
 
   std::optional<v1::RolloutStatus> status(uint64_t version) const;
   uint64_t watch(const RolloutWatch& what, Rollouts::Fn fn);

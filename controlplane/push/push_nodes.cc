@@ -85,6 +85,14 @@ void PushCore::closed(const std::shared_ptr<NodeLink>& link) {
   tell_watches();
 }
 
+void PushCore::close_all(const absl::Status& why) {
+  for (auto& [key, guest] : guests_) guest.link->close(why);
+  guests_.clear();
+  for (auto& [name, node] : nodes_) {
+    if (node.link) end_link(node, why);
+  }
+}
+
 void PushCore::end_link(NodeSession& node, absl::Status why) {
   links_.erase(node.link.get());
   std::exchange(node.link, nullptr)->close(std::move(why));

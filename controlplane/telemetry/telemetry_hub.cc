@@ -20,22 +20,22 @@ class TelemetryHub::Impl {
       link->close(node.status());
       return;
     }
-    links_[link.get()] = *std::move(node);
+    links_[link.get()] = Reporter{link, *std::move(node)};
   }
 
   void received(const std::shared_ptr<ReportLink>& link, v1::NodeReport& report) {
     auto at = links_.find(link.get());
     if (at == links_.end()) return;  // was refused
-    if (report.node() != at->second) {
-      link->close(permission_denied("the token is that of node " + at->second + ", not of " + report.node()));
+    if (report.node() != at->second.node) {
+      link->close(permission_denied("the token is that of node " + at->second.node + ", not of " + report.node()));
       links_.erase(at);
       return;
     }
     if (report.has_usage()) {
-      apply(link, at->second, report.usage());
+      apply(link, at->second.node, report.usage());
     } else if (report.has_metrics()) {
       std::lock_guard lock(metrics_mu_);
-      metrics_[at->second] = std::move(*report.mutable_metrics());
+      metrics_[at->second.node] = std::move(*report.mutable_metrics());
     }
   }
 
@@ -55,6 +55,11 @@ class TelemetryHub::Impl {
 
   void closed(const std::shared_ptr<ReportLink>& link) { links_.erase(link.get()); }
 
+  void close_all() {
+    for (auto& [key, reporter] : links_) reporter.link->close(unavailable("the control plane is stopping"));
+    links_.clear();
+  }
+
   std::map<std::string, v1::MetricsReport> last_metrics() const {
     std::lock_guard lock(metrics_mu_);
     return metrics_;
@@ -63,9 +68,14 @@ class TelemetryHub::Impl {
   EventThread thread;
 
  private:
+  struct Reporter {
+    std::shared_ptr<ReportLink> link;
+    std::string node;
+  };
+
   NodeTokens& tokens_;
   UsageSink& usage_;
-  std::map<const ReportLink*, std::string> links_;  // node of each; the hub's thread
+  std::map<const ReportLink*, Reporter> links_;  // the hub's thread
   mutable std::mutex metrics_mu_;
   std::map<std::string, v1::MetricsReport> metrics_;
 };
@@ -73,7 +83,10 @@ class TelemetryHub::Impl {
 TelemetryHub::TelemetryHub(NodeTokens& tokens, UsageSink& usage) : impl_(std::make_unique<Impl>(tokens, usage)) {}
 TelemetryHub::~TelemetryHub() { stop(); }
 void TelemetryHub::start() { impl_->thread.start(0, nullptr); }
-void TelemetryHub::stop() { impl_->thread.stop(); }
+void TelemetryHub::stop() {
+  impl_->thread.post([this] { impl_->close_all(); });
+  impl_->thread.stop();
+}
 std::map<std::string, v1::MetricsReport> TelemetryHub::last_metrics() const { return impl_->last_metrics(); }
 
 void TelemetryHub::complete(v1::NodeInfo& node) const {
