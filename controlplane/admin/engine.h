@@ -87,7 +87,8 @@ class Engine {
   void read(const std::function<void(const Catalog&)>& fn) const;
   uint64_t version() const;
   uint64_t directory_version() const;
-  // What a node would hold of a version (0: the latest), with the current directory.
+  // What a node would hold of a version, with the current directory. NOT_FOUND: there is no such version. The snapshot's own
+  // version is that of the dry load.
   absl::StatusOr<Tables> tables(uint64_t version);
 
   Database& db() { return *options_.db; }

@@ -226,10 +226,7 @@ absl::StatusOr<Tables> Engine::tables(uint64_t version) {
   {
     std::lock_guard lock(mutex_);
     out.directory = dry_directory_.directory();
-    if (version == 0 || version == version_) {
-      version = std::max<uint64_t>(version_, 1);
-      out.snapshot = dry_config_.snapshot();
-    }
+    if (version == version_) out.snapshot = dry_config_.snapshot();
   }
   if (out.snapshot) return out;
   EntryTable entries;

@@ -141,8 +141,9 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
 }
 
 absl::StatusOr<v1::ExplainResponse> AdminHandlers::explain(const v1::ExplainRequest& request) {
-  GW_ASSIGN_OR_RETURN(Tables tables, parts_.engine->tables(request.version()));
-  if (!tables.snapshot) return failed_precondition("there is no configuration yet; apply one first");
+  uint64_t version = request.version() != 0 ? request.version() : parts_.engine->version();
+  if (version == 0) return failed_precondition("there is no configuration yet; apply one first");
+  GW_ASSIGN_OR_RETURN(Tables tables, parts_.engine->tables(version));
   ExplainInput input;
   if (!request.method().empty()) input.method = request.method();
   input.url = request.url();
@@ -161,7 +162,7 @@ absl::StatusOr<v1::ExplainResponse> AdminHandlers::explain(const v1::ExplainRequ
   }
   tables.quota = parts_.quotas->view();
   v1::ExplainResponse out = gw::explain(tables, input);
-  if (request.version() != 0) out.set_version(request.version());
+  out.set_version(version);
   return out;
 }
 

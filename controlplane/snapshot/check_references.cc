@@ -36,8 +36,10 @@ void check_references(const CheckContext& c, const v1::Object& object) {
     if (c.options.partial) {
       c.out.warning("GW2008", key.label(), "metadata.owner", "Team " + key.owner + " is not in these files; it is not checked");
     } else {
-      Diagnostic& d = c.out.error("GW1203", key.label(), "metadata.owner", "there is no Team " + key.owner);
-      d.set_cure("an admin applies a Team of that name first");
+      bool deleted = c.changed.contains({v1::Object::kTeam, "", key.owner});
+      c.out.error("GW1203", key.label(), "metadata.owner",
+                  deleted ? "Team " + key.owner + " would be gone, and still owns this" : "there is no Team " + key.owner)
+          .set_cure(deleted ? "delete what it owns in the same change" : "an admin applies a Team of that name first");
     }
   }
   for (const Reference& r : references_of(object)) {

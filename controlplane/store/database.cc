@@ -47,6 +47,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::create(const std::string& di
     return already_exists(paths.database + " exists; `gw-controlplane run --state " + dir + "` starts it");
   }
   std::unique_ptr<Database> out(new Database(paths, std::move(lock), clock));
+  // SQLite gives its other files the mode of this one.
+  GW_RETURN_IF_ERROR(write_file_durably(paths.database, "", 0600));
   GW_RETURN_IF_ERROR(out->connect(true));
   Lineage lineage = new_lineage();
   GW_RETURN_IF_ERROR(out->writer_->transaction([&] {
@@ -115,6 +117,8 @@ absl::Status Database::recognize() {
     why = paths_.lineage + " is missing";
   } else if (mark->lineage != have.lineage) {
     why = "the database is of another lineage than " + paths_.lineage;
+  } else if (mark->copied) {
+    why = "the state directory is a copy of another, or was overwritten by one";
   } else if (have.version < mark->version || have.directory < mark->directory) {
     why = "the database ends at version " + std::to_string(have.version) + ", directory " +
           std::to_string(have.directory) + ", where version " + std::to_string(mark->version) + ", directory " +
@@ -150,6 +154,7 @@ absl::Status Database::renew_lineage(const std::string& why, uint64_t version_at
     GW_RETURN_IF_ERROR(writer_->run("INSERT INTO directory_versions (number, digest, created_at_ms, actor) "
                                     "VALUES ($1, $2, $3, 'control plane')",
                                     {directory, Blob{directory_digest}, now_ms}));
+    if (version == 1) return absl::OkStatus();  // nothing was ever applied
     return writer_->run(
         "INSERT INTO versions (number, lineage, digest, actor, message, set_name, created_at_ms, phase, undoes, "
         "needs_directory) VALUES ($1, $2, $3, 'control plane', $4, '', $5, 'offered', 0, $6)",

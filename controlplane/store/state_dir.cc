@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -32,6 +33,44 @@ void sync_dir(const std::string& path) {
   if (fd < 0) return;
   ::fsync(fd);
   ::close(fd);
+}
+
+// `text` is asked once the file is there, by its descriptor.
+absl::Status write_durably(const std::string& path, unsigned mode, const std::function<std::string(int)>& text) {
+  std::string temporary = path + ".new";
+  // A file of its own each time, with its own time of birth.
+  ::unlink(temporary.c_str());
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  if (fd < 0) return errno_status("open " + temporary, errno);
+  absl::Status status =
+      ::fchmod(fd, mode) == 0 ? write_all(fd, text(fd), temporary) : errno_status("chmod " + temporary, errno);
+  ::close(fd);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = errno_status("rename " + temporary, errno);
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  sync_dir(path);
+  return absl::OkStatus();
+}
+
+// Inode and time of birth (where the file system keeps one); empty when it cannot be asked.
+std::string identity_of(int fd) {
+  struct statx info {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) return "";
+  std::string out = std::to_string(info.stx_ino);
+  if (info.stx_mask & STATX_BTIME) {
+    out += "@" + std::to_string(info.stx_btime.tv_sec) + "." + std::to_string(info.stx_btime.tv_nsec);
+  }
+  return out;
+}
+
+std::string identity_of(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "";
+  std::string out = identity_of(fd);
+  ::close(fd);
+  return out;
 }
 
 }  // namespace
@@ -74,18 +113,7 @@ StateLock::~StateLock() {
 }
 
 absl::Status write_file_durably(const std::string& path, const std::string& text, unsigned mode) {
-  std::string temporary = path + ".new";
-  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  if (fd < 0) return errno_status("open " + temporary, errno);
-  absl::Status status = ::fchmod(fd, mode) == 0 ? write_all(fd, text, temporary) : errno_status("chmod " + temporary, errno);
-  ::close(fd);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = errno_status("rename " + temporary, errno);
-  if (!status.ok()) {
-    ::unlink(temporary.c_str());
-    return status;
-  }
-  sync_dir(path);
-  return absl::OkStatus();
+  return write_durably(path, mode, [&](int) { return text; });
 }
 
 std::optional<HighWater> read_high_water(const std::string& path) {
@@ -94,15 +122,18 @@ std::optional<HighWater> read_high_water(const std::string& path) {
   text << in.rdbuf();
   nlohmann::json json = nlohmann::json::parse(text.str(), nullptr, false);
   if (!json.is_object() || !json["lineage"].is_string() || !json["version"].is_number_unsigned() ||
-      !json["directory"].is_number_unsigned()) {
+      !json["directory"].is_number_unsigned() || !json["file"].is_string()) {
     return std::nullopt;
   }
-  return HighWater{json["lineage"], json["version"], json["directory"]};
+  return HighWater{json["lineage"], json["version"], json["directory"], json["file"] != identity_of(path)};
 }
 
 absl::Status write_high_water(const std::string& path, const HighWater& mark) {
   nlohmann::json json = {{"lineage", mark.lineage}, {"version", mark.version}, {"directory", mark.directory}};
-  return write_file_durably(path, json.dump() + "\n", 0600);
+  return write_durably(path, 0600, [&](int fd) {
+    json["file"] = identity_of(fd);
+    return json.dump() + "\n";
+  });
 }
 
 }  // namespace gw

@@ -31,11 +31,13 @@ class StateLock {
 };
 
 // The highest numbers that were ever acknowledged in a lineage. Written after each commit that raises one of them; it may
-// lag behind the database by the last commit, never run ahead of it.
+// lag behind the database by the last commit, never run ahead of it. The file also says which file it is (inode and time of
+// birth), so that a state directory that was copied, or overwritten by an earlier copy of itself, is told from the original.
 struct HighWater {
   std::string lineage;  // 32 hex digits
   uint64_t version = 0;
   uint64_t directory = 0;
+  bool copied = false;  // set by read_high_water: the file is not the one that was written
 };
 
 // Nothing: there is no file, or it is not readable as one.

@@ -43,34 +43,45 @@ class ApiRouter {
   class TreeBuilder;
   static constexpr uint32_t kNoNode = UINT32_MAX;
 
-  struct Ends {  // a run of ends_
-    uint32_t first = 0;
+  // Routes that end at one place of the tree, in order of rank: a run of ends_, or, as nearly always, one route that needs
+  // no look at anything but the method.
+  struct Ends {
+    uint32_t first = 0;  // in ends_; with `single` the route itself
     uint32_t count = 0;
+    uint16_t methods = 0;  // with `single`
+    bool single = false;
   };
-  struct Node {
+  // One cache line. A chain of literal segments without an end or branch in it is one node: its label is "/a/b/c".
+  struct alignas(64) Node {
+    static constexpr size_t kInline = 23;
     uint32_t parent = kNoNode;
-    uint32_t text = 0;  // of its segment in text_
-    uint32_t size = 0;
-    uint32_t literals = 0;
     uint32_t param = kNoNode;
+    uint32_t label_size = 0;
+    uint32_t label_at = 0;  // in text_, when it is longer than kInline
     Ends exact, prefix;
+    bool literals = false;
+    char label[kInline] = {};
   };
+  static_assert(sizeof(Node) == 64);
   struct End {
     uint32_t route = 0;
     uint16_t methods = 0;
     bool conditions = false;  // host, headers or query to look at
     bool other_methods = false;
   };
-  struct Slot {  // literal children of all nodes, one table
+  struct Slot {  // literal children of all nodes, one table, by parent and first segment
     uint32_t tag = 0;
     uint32_t node = kNoNode;
   };
   struct Walk;
 
-  uint32_t literal_child(uint32_t node, std::string_view segment) const;
+  std::string_view label_of(const Node& node) const;
+  // The child whose label `rest` begins with, `segment` being the first of rest.
+  uint32_t literal_child(uint32_t node, std::string_view segment, std::string_view rest) const;
   bool walk(Walk& w, uint32_t node, std::string_view rest) const;
   bool walk_all(Walk& w, std::string_view path) const;
-  bool try_ends(Walk& walk, Ends ends) const;
+  bool try_ends(Walk& walk, const Ends& ends) const;
+  bool try_end(Walk& walk, const End& end) const;
 
   std::string base_;
   std::vector<std::shared_ptr<const RouteMatch>> routes_;

@@ -51,8 +51,10 @@ def shown(command):
     print(f'   {paint("33", "$ " + command)}', flush=True)
 
 
-def quoted(text, lines=14):
-    for line in text.rstrip().splitlines()[:lines]:
+def quoted(text, lines=16):
+    every = text.rstrip().splitlines()
+    shown_lines = every if len(every) <= lines else [*every[:lines - 3], f'… {len(every) - lines + 1} more', *every[-2:]]
+    for line in shown_lines:
         print(f'     {line}', flush=True)
 
 
@@ -168,7 +170,7 @@ class Demo:
 
     # --- doing
 
-    def gwctl(self, *args, show=True, expect=(0,), lines=14):
+    def gwctl(self, *args, show=True, expect=(0,), lines=16):
         if show:
             shown('gwctl ' + ' '.join(self.short(a) for a in args))
         done = self.cluster.gwctl().run(*args)
@@ -183,8 +185,8 @@ class Demo:
             text = text[len(str(self.state)) + 1:]
         return f"'{text}'" if ' ' in text or '*' in text else text
 
-    def apply(self, message, show=True, expect=(0,)):
-        return self.gwctl('apply', '-f', self.config, '--set', SET, '-m', message, show=show, expect=expect)
+    def apply(self, message, expect=(0,), lines=16):
+        return self.gwctl('apply', '-f', self.config, '--set', SET, '-m', message, expect=expect, lines=lines)
 
     def targets(self):
         return [(address, port) for address, port in (self.cluster.wait_listening(n) for n in NODES)]
@@ -220,7 +222,7 @@ def first_requests(demo):
         must(answer.status == want, f'GET {path}: status {answer.status}, not {want}: {answer.body[:300]!r}')
         body = json.loads(answer.body) if answer.body[:1] == b'{' else {}
         told = f"{body['backend']} saw {body['path']} from app {body['app']}" if 'backend' in body else body.get('reason', answer.body.decode().strip())
-        fact(f'GET {path:20} {answer.status}  {told:55} {what}')
+        fact(f'GET {path:20} {answer.status}  {told:58} {what}')
     answer = fetch(address, port, '/speakers.php', headers={'Host': 'conference.localhost'})
     must(answer.status == 301 and answer.headers['location'].endswith('/speakers'), 'the redirect of old-speakers')
     fact(f'GET /speakers.php        301  to {answer.headers["location"]}')
@@ -351,12 +353,12 @@ def run(options):
     load = None
     began = time.monotonic()
     try:
-        chapter('One control plane, two nodes in two zones, four backends')
+        chapter('One control plane, two nodes in two zones, three backends (the new service twice)')
         summary = demo.start()
         for listener in summary['listeners']:
             fact(f'node {listener["node"]} listens on {listener["address"]}:{listener["port"]}')
         chapter(f'{APPS} apps of {APPS} consumers, with keys')
-        demo.apply(f'{APPS} callers')
+        demo.apply(f'{APPS} callers', lines=7)
         demo.make_keys()
         fact(f'{len(demo.keys)} keys made; each was shown once, only hashes are kept')
         first_requests(demo)

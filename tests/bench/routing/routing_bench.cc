@@ -1,0 +1,217 @@
+// Figures of the decision core: a match among 10 and among 10,000 routes, what a build takes, what a route weighs.
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/random.h"
+#include "common/crypto/digest_sum.h"
+#include "common/http/uri.h"
+#include "dataplane/policy/pipeline.h"
+#include "dataplane/snapshot/directory_builder.h"
+#include "dataplane/snapshot/snapshot_builder.h"
+
+namespace gw {
+namespace {
+
+using Time = std::chrono::steady_clock;
+double ns_since(Time::time_point start) { return std::chrono::duration<double, std::nano>(Time::now() - start).count(); }
+
+class Offers {
+ public:
+  void put(v1::EntryKind kind, uint64_t uid, const google::protobuf::Message& m) {
+    std::string bytes = m.SerializeAsString();
+    add(digest_, entry_hash(static_cast<uint8_t>(kind), uid, bytes));
+    auto* e = offer_.add_upserts();
+    e->set_kind(kind);
+    e->set_uid(uid);
+    e->set_body(bytes);
+  }
+  v1::Offer take() {
+    v1::Offer out = std::move(offer_);
+    offer_.Clear();
+    out.set_stream(v1::STREAM_CONFIG);
+    out.set_lineage(std::string(16, '\1'));
+    out.set_version(version_ + 1);
+    out.set_base(version_++);
+    out.set_digest(digest_.data(), digest_.size());
+    return out;
+  }
+
+ private:
+  v1::Offer offer_;
+  DigestSum digest_{};
+  uint64_t version_ = 0;
+};
+
+v1::RouteEntry route(int i) {
+  v1::RouteEntry r;
+  r.mutable_name()->set_owner("team");
+  r.mutable_name()->set_name("route-" + std::to_string(i));
+  r.set_api(2);
+  r.mutable_match()->mutable_path()->set_prefix("/api/service" + std::to_string(i) + "/items");
+  r.set_upstream(10);
+  return r;
+}
+
+Offers base_offers() {
+  Offers out;
+  v1::GatewayEntry g;
+  g.mutable_name()->set_owner("team");
+  g.mutable_name()->set_name("edge");
+  auto* l = g.add_listeners();
+  l->set_name("http");
+  l->set_address("127.0.0.1");
+  l->set_protocol(v1::Listener::PROTOCOL_HTTP);
+  out.put(v1::ENTRY_GATEWAY, 1, g);
+  v1::UpstreamEntry u;
+  u.mutable_name()->set_owner("team");
+  u.mutable_name()->set_name("up");
+  u.add_targets()->set_url("http://127.0.0.1:9000");
+  out.put(v1::ENTRY_UPSTREAM, 10, u);
+  v1::ApiEntry a;
+  a.mutable_name()->set_owner("team");
+  a.mutable_name()->set_name("api");
+  a.add_gateways(1);
+  a.add_hosts("api.example.test");
+  a.set_base_path("/api");
+  a.set_allow_anonymous(true);
+  out.put(v1::ENTRY_API, 2, a);
+  return out;
+}
+
+struct Built {
+  SnapshotBuilder builder;
+  std::shared_ptr<const Snapshot> snapshot;
+  double build_ms = 0;
+  size_t heap = 0;
+};
+
+std::unique_ptr<Built> build(int routes, bool report) {
+  auto out = std::make_unique<Built>();
+  Offers offers = base_offers();
+  for (int i = 0; i < routes; ++i) offers.put(v1::ENTRY_ROUTE, 1000 + i, route(i));
+  v1::Offer whole = offers.take();
+  malloc_trim(0);
+  size_t before = mallinfo2().uordblks;
+  auto start = Time::now();
+  auto made = out->builder.prepare(whole);
+  out->build_ms = ns_since(start) / 1e6;
+  if (made.outcome != PrepareOutcome::kReady) {
+    for (const auto& d : made.diagnostics.items()) std::fprintf(stderr, "%s\n", to_text(d).c_str());
+    std::exit(1);
+  }
+  out->builder.commit(std::move(made));
+  out->heap = mallinfo2().uordblks - before;
+  out->snapshot = out->builder.snapshot();
+  if (!report) return out;
+  std::printf("build of %d routes            %8.1f ms\n", routes, out->build_ms);
+  std::printf("heap a route                     %8.0f bytes (estimate %zu, tree %zu)\n", static_cast<double>(out->heap) / routes,
+              out->snapshot->memory_bytes() / routes, out->snapshot->gateways()[0]->apis[0]->router->memory_bytes() / routes);
+  v1::RouteEntry changed = route(5);
+  changed.set_priority(1);
+  v1::Offer delta;
+  {
+    Offers again = base_offers();  // the digest of the changed whole, made anew
+    for (int i = 0; i < routes; ++i) again.put(v1::ENTRY_ROUTE, 1000 + i, i == 5 ? changed : route(i));
+    delta.set_digest(again.take().digest());
+  }
+  delta.set_stream(v1::STREAM_CONFIG);
+  delta.set_lineage(std::string(16, '\1'));
+  delta.set_version(2);
+  delta.set_base(1);
+  auto* e = delta.add_upserts();
+  e->set_kind(v1::ENTRY_ROUTE);
+  e->set_uid(1005);
+  e->set_body(changed.SerializeAsString());
+  auto one = out->builder.prepare(delta);
+  std::printf("change of one route              %8.2f ms (%zu built, %zu resolved, %zu shared)\n",
+              static_cast<double>(one.stats.micros) / 1000, one.stats.routes_built, one.stats.routes_resolved, one.stats.routes_shared);
+  return out;
+}
+
+// Nanoseconds for parse, match and pipeline of one request, over `paths` in random order.
+struct Figures {
+  double parse = 0, match = 0, pipeline = 0;
+};
+Figures measure(const Snapshot& snapshot, const std::vector<std::string>& paths) {
+  constexpr int kRounds = 200'000;
+  constexpr int kBatches = 15;  // the quickest counts: others share the machine
+  const GatewayConfig& gateway = *snapshot.gateways()[0];
+  Arena arena;
+  std::string_view why;
+  Figures out;
+  RequestHead head;
+  head.method = Method::kGet;
+  head.method_text = "GET";
+  auto each = [&](auto&& fn) {
+    FastRandom random(1);
+    double best = 1e9;
+    for (int batch = 0; batch < kBatches; ++batch) {
+      auto start = Time::now();
+      for (int i = 0; i < kRounds; ++i) fn(paths[random.below(paths.size())]);
+      best = std::min(best, ns_since(start) / kRounds);
+    }
+    return best;
+  };
+  uintptr_t sink = 0;
+  double bare = each([&](const std::string& p) { sink += p.size(); });
+  double parse = each([&](const std::string& p) {
+    arena.reset();
+    sink += parse_target(head, arena, p, "api.example.test", why);
+  });
+  double match = each([&](const std::string& p) {
+    arena.reset();
+    parse_target(head, arena, p, "api.example.test", why);
+    sink += reinterpret_cast<uintptr_t>(gateway.match(head, arena).route);
+  });
+  Tables tables{std::make_shared<Snapshot>(snapshot), std::make_shared<Directory>(), std::make_shared<QuotaView>()};
+  double all = each([&](const std::string& p) {
+    arena.reset();
+    parse_target(head, arena, p, "api.example.test", why);
+    PolicyContext ctx;
+    ctx.request = &head;
+    ctx.arena = &arena;
+    ctx.tables = &tables;
+    ctx.gateway = &gateway;
+    ctx.route = gateway.match(head, arena).route;
+    Pipeline pipeline;
+    pipeline.reset();
+    sink += static_cast<uintptr_t>(pipeline.run(ctx).kind);
+  });
+  if (sink == 1) std::puts("");
+  out.parse = parse - bare;
+  out.match = match - parse;
+  out.pipeline = all - match;
+  return out;
+}
+
+std::vector<std::string> paths_of(int routes) {
+  std::vector<std::string> out;
+  for (int i = 0; i < routes; ++i) out.push_back("/api/service" + std::to_string(i) + "/items/" + std::to_string(i * 7 % 1000));
+  return out;
+}
+
+int run() {
+  auto few = build(10, false);
+  auto many = build(10'000, true);
+  // Ten routes' requests on both, so that the paths themselves weigh the same; and all of the many's.
+  Figures a = measure(*few->snapshot, paths_of(10));
+  Figures b = measure(*many->snapshot, paths_of(10));
+  Figures c = measure(*many->snapshot, paths_of(10'000));
+  std::printf("                                 parse    match   pipeline   (ns)\n");
+  std::printf("10 routes                     %8.1f %8.1f %8.1f\n", a.parse, a.match, a.pipeline);
+  std::printf("10,000 routes, the same 10    %8.1f %8.1f %8.1f\n", b.parse, b.match, b.pipeline);
+  std::printf("10,000 routes, all of them    %8.1f %8.1f %8.1f\n", c.parse, c.match, c.pipeline);
+  std::printf("match ratio                      %.2f (the same 10), %.2f (all)\n", b.match / a.match, c.match / a.match);
+  return 0;
+}
+
+}  // namespace
+}  // namespace gw
+
+int main() { return gw::run(); }
