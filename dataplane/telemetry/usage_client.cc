@@ -164,8 +164,9 @@ class UsageClient::Impl final : public TelemetryEvents {
     uint64_t number = rounds_;
     for (size_t i = 0; i < workers_.workers(); ++i) {
       bool posted = workers_.post(i, [round](WorkerStats&, UsageMeter& meter) {
-        meter.seal();
+        bool all = meter.seal();
         std::lock_guard lock(round->mu);
+        if (!all) round->sum.complete = false;
         round->sum.events += meter.events();
         round->sum.lost += meter.lost();
       });

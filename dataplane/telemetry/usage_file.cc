@@ -107,16 +107,24 @@ UsageFile::~UsageFile() {
 
 UsageTable* UsageFile::activate() {
   std::lock_guard lock(mu_);
-  for (uint32_t i = 0; i < tables_; ++i) {
-    UsageTable& t = table(i);
-    if (t.state != UsageTable::kFree) continue;
-    t.cells = 0;
-    t.sequence = next_sequence_++;
-    store_order();
-    t.state = UsageTable::kActive;
-    return &t;
+  auto first = [this](UsageTable::State state) {
+    for (uint32_t i = 0; i < tables_; ++i) {
+      if (table(i).state == state) return i;
+    }
+    return tables_;
+  };
+  uint32_t index = first(UsageTable::kFree);
+  if (index == tables_) {
+    // maintain() did not keep up: a system call here is rare, and a request that goes uncounted costs money.
+    index = first(UsageTable::kHole);
+    if (index == tables_ || !allocate(index).ok()) return nullptr;
   }
-  return nullptr;
+  UsageTable& t = table(index);
+  t.cells = 0;
+  t.sequence = next_sequence_++;
+  store_order();
+  t.state = UsageTable::kActive;
+  return &t;
 }
 
 void UsageFile::seal(UsageTable& t) {

@@ -101,10 +101,13 @@ UsageSlot* UsageMeter::find(const UsageSlot& key) {
   return nullptr;
 }
 
-void UsageMeter::seal() {
-  if (table_ == nullptr || table_->cells == 0) return;
+bool UsageMeter::seal() {
+  if (table_ == nullptr || table_->cells == 0) return true;
+  // While the receiver does not keep up the table goes on filling: cells add up, and the spool lasts for very long.
+  if (file_.sealed_tables() >= kSealedAhead) return false;
   file_.seal(*table_);
   next_table();
+  return true;
 }
 
 absl::StatusOr<std::unique_ptr<UsageSpool>> UsageSpool::open(UsageSpoolOptions options) {

@@ -35,8 +35,10 @@ class UsageMeter {
   // Adds a record that is `metered`; others are not looked at. What finds no place (the spool's limit, a full disk) is lost
   // and counted as that.
   void record(const RequestRecord& r);
-  // Ends the active table, if anything is in it, so that it can be sent.
-  void seal();
+  // Ends the active table, if anything is in it, so that it can be sent; but not while kSealedAhead tables wait to be
+  // acknowledged. False: something is left unsealed.
+  static constexpr uint64_t kSealedAhead = 4;
+  bool seal();
 
   uint64_t events() const { return events_; }  // records added or lost
   uint64_t lost() const { return lost_; }

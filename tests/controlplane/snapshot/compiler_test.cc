@@ -1,6 +1,8 @@
 #include "controlplane/snapshot/compiler.h"
 
 #include <catch2/catch.hpp>
+#include <map>
+#include <vector>
 
 #include "common/base/random.h"
 #include "controlplane/snapshot/emit.h"
@@ -193,14 +195,22 @@ TEST_CASE("step by step and all at once give the same entries, and nodes load th
   std::vector<v1::Object> objects = objects_of_yaml(base());
   Compiled whole = compile(objects, CompileOptions());
   REQUIRE(!whole.diagnostics.has_errors());
-  // In an order that is not the file's, as far as references allow: each object after what it names.
+  // Backwards through the file; what names something that is not there yet is refused whole and comes again later.
   Compiler steps;
   uint64_t uid = 0;
-  for (const v1::Object& object : objects) {
-    Compilation done = steps.apply({change(object, ++uid)}, CompileOptions());
-    for (const Diagnostic& d : done.diagnostics.items()) INFO(to_text(d));
-    REQUIRE(!done.diagnostics.has_errors());
-    steps.keep();
+  std::map<const v1::Object*, uint64_t> uids;
+  for (const v1::Object& object : objects) uids[&object] = ++uid;
+  std::vector<const v1::Object*> waiting;
+  for (const v1::Object& object : objects) waiting.insert(waiting.begin(), &object);
+  while (!waiting.empty()) {
+    size_t before = waiting.size();
+    std::erase_if(waiting, [&](const v1::Object* object) {
+      Compilation done = steps.apply({change(*object, uids[object])}, CompileOptions());
+      if (done.diagnostics.has_errors()) return false;
+      steps.keep();
+      return true;
+    });
+    REQUIRE(waiting.size() < before);
   }
   EntryTable config;
   for (const auto& [key, entry] : steps.entries()) {
