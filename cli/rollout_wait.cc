@@ -80,6 +80,8 @@ void look_up(AdminClient& client, v1::RolloutStatus& status) {
 
 std::string outcome_text(const Verdict& verdict, const Paint& paint) {
   const v1::RolloutStatus& s = verdict.status;
+  // Records make no version: what was waited for is that every connected node has them.
+  if (s.version() == 0) return verdict.exit_code == 0 ? "in force on every connected node" : "stored; not yet on every node";
   if (s.phase() == "no-nodes" || s.nodes_size() == 0) {
     return painted("stored; no node is connected", Style::kBad, paint);
   }
