@@ -83,6 +83,13 @@ void check_exclusive(const CheckContext& c, const std::vector<Held>& all, const 
 
 void check_claims(const CheckContext& c, const v1::Object& api) {
   std::vector<Held> all = c.catalog.claims().meeting(api);
+  // Apis that no Gateway serves together cannot take each other's requests.
+  std::vector<const v1::Object*> mine_on = gateways_of(c.catalog, api);
+  std::erase_if(all, [&](const Held& other) {
+    if (other.api == &api || mine_on.empty()) return false;
+    std::vector<const v1::Object*> theirs_on = gateways_of(c.catalog, *other.api);
+    return !theirs_on.empty() && std::find_first_of(mine_on.begin(), mine_on.end(), theirs_on.begin(), theirs_on.end()) == mine_on.end();
+  });
   check_exclusive(c, all, api);
   for (const Held& mine : all) {
     check_displacing(c, all, mine, mine.base);

@@ -191,6 +191,26 @@ TEST_CASE("a limit is said with its number") {
         "error GW1601: Gateway: 201 objects of this kind; at most 200 are possible; delete what is not used");
 }
 
+TEST_CASE("Apis that no Gateway serves together may claim the same host and path") {
+  World world(base());
+  auto gateway = [](const std::string& name, int port) {
+    return "kind: Gateway\nmetadata: {name: " + name + ", owner: shop}\nspec: {nodes: {labels: {}}, listeners: [{name: http, address: 127.0.0.1, port: " +
+           std::to_string(port) + ", protocol: http}]}\n";
+  };
+  auto api = [](const std::string& name, const std::string& gateways) {
+    return "kind: Api\nmetadata: {name: " + name + ", owner: shop}\nspec: {title: T, version: \"1\", hosts: [\"*\"], basePath: /, auth: [anonymous], gateways: [" +
+           gateways + "]}\n";
+  };
+  std::string both = gateway("one", 7001) + "---\napiVersion: gw/v1\n" + gateway("two", 7002) + "---\napiVersion: gw/v1\n" + api("first", "one");
+  Compilation apart = world.apply(both + "---\napiVersion: gw/v1\n" + api("second", "two"));
+  INFO((apart.diagnostics.empty() ? "" : to_text(apart.diagnostics.items()[0])));
+  CHECK_FALSE(apart.diagnostics.has_errors());
+  world.compiler.keep();
+  Compilation together = world.apply(api("second", "two, one"));
+  REQUIRE(together.diagnostics.has_errors());
+  CHECK(together.diagnostics.items()[0].code() == "GW1301");
+}
+
 TEST_CASE("step by step and all at once give the same entries, and nodes load them") {
   std::vector<v1::Object> objects = objects_of_yaml(base());
   Compiled whole = compile(objects, CompileOptions());
