@@ -31,9 +31,9 @@ ClientSession::ClientSession(Loop& loop, ClientHost& host)
 
 ClientSession::~ClientSession() = default;
 
-void ClientSession::connect(const sockaddr* address, int64_t timeout_ms) {
+void ClientSession::connect(const sockaddr* address, socklen_t size, int64_t timeout_ms) {
   loop_.arm(timer_, timeout_ms);
-  if (stream_.connect(address) != 0) connect_failed("cannot connect to the target");
+  if (stream_.connect(address, size) != 0) connect_failed("cannot connect to the target");
 }
 
 void ClientSession::connect_failed(const char* why) {

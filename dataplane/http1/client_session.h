@@ -38,7 +38,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   ~ClientSession() override;
 
   // The pool's side. connect_failed() is for when there is no address to connect to.
-  void connect(const sockaddr* address, int64_t timeout_ms);
+  void connect(const sockaddr* address, socklen_t size, int64_t timeout_ms);
   void connect_failed(const char* why);
   // The target's name is being resolved; counts as connecting.
   void wait_for_address(int64_t timeout_ms) { loop_.arm(timer_, timeout_ms); }

@@ -35,8 +35,8 @@ ServerSession::ServerSession(Loop& loop, ServerHost& host, uint32_t listener)
 
 ServerSession::~ServerSession() = default;
 
-int ServerSession::start(uv_stream_t* server) {
-  if (int error = stream_.accept(server); error != 0) return error;
+int ServerSession::start(int fd) {
+  if (int error = stream_.accept(fd); error != 0) return error;
   sockaddr_storage address;
   if (stream_.peer_address(address)) read_address(address, info_.peer, info_.peer_port);
   info_.peer_text_size = static_cast<uint8_t>(info_.peer.format(info_.peer_text));

@@ -44,8 +44,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   ServerSession(Loop& loop, ServerHost& host, uint32_t listener);
   ~ServerSession() override;
 
-  // Takes the connection and begins to read. Negative uv error: destroy me.
-  int start(uv_stream_t* server);
+  // Takes the accepted connection and begins to read. Negative errno: destroy me.
+  int start(int fd);
   // Closes when idle; else after the response in work.
   void drain();
   // At once, dropping what is in work (the exchange is told).

@@ -1,5 +1,6 @@
 #include "dataplane/loop/listener.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -80,30 +81,43 @@ ListenSocket::~ListenSocket() {
 }
 
 struct Listener::Box {
-  uv_tcp_t handle;
+  uv_poll_t handle;
+  int fd = -1;
   OnConnection on_connection;
-  bool open = true;
+
+  void accept_some() {
+    for (int i = 0; i < kAcceptsAtOnce && fd >= 0; ++i) {
+      int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (client >= 0) {
+        on_connection(client);
+      } else if (errno != ECONNABORTED && errno != EINTR) {
+        return;  // none is left, or no descriptor is: the next event tries again
+      }
+    }
+  }
 };
 
 Listener::Listener(Loop& loop, int fd, OnConnection on_connection) : box_(new Box) {
   box_->on_connection = std::move(on_connection);
-  uv_tcp_init(loop.uv(), &box_->handle);
-  box_->handle.data = box_;
-  int copy = dup(fd);
-  error_ = copy < 0 ? -errno : uv_tcp_open(&box_->handle, copy);
+  box_->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (box_->fd < 0 || listen(box_->fd, kBacklog) != 0) error_ = -errno;
+  if (error_ == 0) error_ = uv_poll_init(loop.uv(), &box_->handle, box_->fd);
   if (error_ != 0) {
-    if (copy >= 0) ::close(copy);
+    if (box_->fd >= 0) ::close(box_->fd);
+    delete box_;
+    box_ = nullptr;
     return;
   }
-  error_ = uv_listen(reinterpret_cast<uv_stream_t*>(&box_->handle), kBacklog, [](uv_stream_t* server, int status) {
-    Box* box = static_cast<Box*>(server->data);
-    if (status == 0 && box->open) box->on_connection(server);
-  });
+  box_->handle.data = box_;
+  uv_poll_start(&box_->handle, UV_READABLE, [](uv_poll_t* handle, int, int) { static_cast<Box*>(handle->data)->accept_some(); });
 }
 
 Listener::~Listener() {
-  box_->open = false;
+  if (box_ == nullptr) return;
+  int fd = box_->fd;
+  box_->fd = -1;
   uv_close(reinterpret_cast<uv_handle_t*>(&box_->handle), [](uv_handle_t* handle) { delete static_cast<Box*>(handle->data); });
+  ::close(fd);
 }
 
 }  // namespace gw

@@ -38,15 +38,17 @@ class ListenSocket {
 // Accepts on a duplicate of a ListenSocket's descriptor; stops when destroyed. Loop's thread.
 class Listener {
  public:
-  using OnConnection = std::function<void(uv_stream_t* server)>;
+  // A new, non-blocking connection; the callee owns the descriptor.
+  using OnConnection = std::function<void(int fd)>;
 
   static constexpr int kBacklog = 4096;
+  static constexpr int kAcceptsAtOnce = 64;  // per event, so that other connections get their turn
 
   Listener(Loop& loop, int fd, OnConnection on_connection);
   ~Listener();
   Listener(const Listener&) = delete;
 
-  // Negative uv error.
+  // Negative errno.
   int error() const { return error_; }
 
  private:

@@ -1,36 +1,68 @@
 #include "dataplane/loop/tcp_stream.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <string>
 
 namespace gw {
 
 // What libuv holds pointers to. Freed in the close callback; `owner` is null once the stream is closed.
 struct TcpStream::Box {
-  uv_tcp_t handle;
-  uv_connect_t connect;
-  uv_write_t write;
-  uv_shutdown_t shutdown;
-  TcpStream* owner;
-  std::string writing;  // handed to libuv
-  std::string waiting;  // queued behind it
-  bool in_write = false;
+  uv_poll_t handle;
+  int fd = -1;
+  TcpStream* owner = nullptr;
+  int polled = 0;      // events that libuv watches now
+  std::string queue;   // not yet taken by the kernel
+  size_t sent = 0;     // of the queue
+  bool connecting = false;
   bool failed = false;
   bool shutdown_wanted = false;
   bool reset = false;
-
-  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&handle); }
-  static Box* of(void* data) { return static_cast<Box*>(data); }
 };
 
-TcpStream::TcpStream(Loop& loop, Events& events) : loop_(loop), events_(events), box_(new Box) {
-  uv_tcp_init(loop_.uv(), &box_->handle);
-  box_->handle.data = box_;
-  box_->owner = this;
-}
+TcpStream::TcpStream(Loop& loop, Events& events) : loop_(loop), events_(events) {}
 
 TcpStream::~TcpStream() { close(); }
+
+int TcpStream::adopt(int fd) {
+  auto* box = new Box;
+  if (int error = uv_poll_init(loop_.uv(), &box->handle, fd); error != 0) {
+    delete box;
+    ::close(fd);
+    return error;
+  }
+  box->handle.data = box;
+  box->fd = fd;
+  box->owner = this;
+  box_ = box;
+  return 0;
+}
+
+int TcpStream::accept(int fd) {
+  int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return adopt(fd);
+}
+
+int TcpStream::connect(const sockaddr* address, socklen_t size) {
+  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int one = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (::connect(fd, address, size) != 0 && errno != EINPROGRESS) {
+    int error = errno;
+    ::close(fd);
+    return -error;
+  }
+  if (int error = adopt(fd); error != 0) return error;
+  box_->connecting = true;
+  return poll();
+}
 
 void TcpStream::close() {
   if (box_ == nullptr) return;
@@ -38,137 +70,178 @@ void TcpStream::close() {
   box_ = nullptr;
   reading_ = false;
   box->owner = nullptr;
-  auto free_box = [](uv_handle_t* handle) { delete Box::of(handle->data); };
-  if (box->reset && !box->in_write) {
-    if (uv_tcp_close_reset(&box->handle, free_box) == 0) return;
+  uv_close(reinterpret_cast<uv_handle_t*>(&box->handle), [](uv_handle_t* handle) { delete static_cast<Box*>(handle->data); });
+  if (box->reset) {
+    linger hard{1, 0};
+    setsockopt(box->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   }
-  uv_close(reinterpret_cast<uv_handle_t*>(&box->handle), free_box);
+  ::close(box->fd);
 }
 
-int TcpStream::accept(uv_stream_t* server) {
-  int error = uv_accept(server, box_->stream());
-  if (error == 0) uv_tcp_nodelay(&box_->handle, 1);
-  return error;
-}
-
-int TcpStream::connect(const sockaddr* address) {
-  box_->connect.data = box_;
-  return uv_tcp_connect(&box_->connect, &box_->handle, address, [](uv_connect_t* request, int error) {
-    Box* box = Box::of(request->data);
-    if (box->owner == nullptr) return;
-    if (error == 0) uv_tcp_nodelay(&box->handle, 1);
-    box->owner->events_.on_connected(error);
+// Makes libuv watch for what is wanted now; a system call only when that changes.
+int TcpStream::poll() {
+  int wanted = (reading_ ? UV_READABLE : 0) | (box_->connecting || !box_->queue.empty() ? UV_WRITABLE : 0);
+  if (wanted == box_->polled) return 0;
+  box_->polled = wanted;
+  if (wanted == 0) return uv_poll_stop(&box_->handle);
+  return uv_poll_start(&box_->handle, wanted, [](uv_poll_t* handle, int status, int events) {
+    Box* box = static_cast<Box*>(handle->data);
+    if (box->owner != nullptr) box->owner->on_ready(status, events);
   });
+}
+
+void TcpStream::on_ready(int status, int events) {
+  Box* box = box_;
+  if (status < 0) box->polled = 0;  // libuv has stopped watching; the socket's own calls tell what is wrong
+  if (box->connecting) {
+    on_connect_done();
+    return;
+  }
+  if ((events & UV_WRITABLE) != 0 || (status < 0 && !box->queue.empty())) {
+    flush_queue();
+    if (box->owner != this) return;
+  }
+  if (reading_ && ((events & UV_READABLE) != 0 || status < 0)) do_read();
+}
+
+void TcpStream::on_connect_done() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(box_->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  box_->connecting = false;
+  if (error == 0) poll();
+  events_.on_connected(-error);
 }
 
 int TcpStream::read_start() {
   if (reading_ || box_ == nullptr) return 0;
-  int error = uv_read_start(
-      box_->stream(),
-      [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-        TcpStream* self = Box::of(handle->data)->owner;
-        std::span<char> room = self != nullptr ? self->events_.read_buffer() : std::span<char>();
-        *buffer = uv_buf_init(room.data(), static_cast<unsigned>(room.size()));
-      },
-      [](uv_stream_t* handle, ssize_t size, const uv_buf_t*) {
-        TcpStream* self = Box::of(handle->data)->owner;
-        if (self == nullptr || size == 0) return;  // 0: nothing to read after all
-        if (size > 0) {
-          self->events_.on_read(static_cast<size_t>(size));
-        } else if (size == UV_ENOBUFS) {
-          self->read_stop();
-        } else {
-          self->read_stop();
-          self->events_.on_read_end(size == UV_EOF ? 0 : static_cast<int>(size));
-        }
-      });
-  reading_ = error == 0;
-  return error;
+  reading_ = true;
+  return box_->connecting ? 0 : poll();
 }
 
 void TcpStream::read_stop() {
   if (!reading_ || box_ == nullptr) return;
-  uv_read_stop(box_->stream());
   reading_ = false;
+  if (!box_->connecting) poll();
+}
+
+void TcpStream::do_read() {
+  Box* box = box_;
+  for (int i = 0; i < kReadsAtOnce && reading_; ++i) {
+    std::span<char> room = events_.read_buffer();
+    if (room.empty()) {
+      read_stop();
+      return;
+    }
+    ssize_t got = recv(box->fd, room.data(), room.size(), MSG_DONTWAIT);
+    if (got > 0) {
+      events_.on_read(static_cast<size_t>(got));
+      if (box->owner != this || static_cast<size_t>(got) < room.size()) return;
+      continue;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    int error = got < 0 ? -errno : 0;
+    read_stop();
+    events_.on_read_end(error);
+    return;
+  }
 }
 
 bool TcpStream::write(std::string_view a, std::string_view b, std::string_view c) {
   if (box_ == nullptr || box_->failed) return false;
-  if (!box_->in_write) {
-    uv_buf_t buffers[3];
-    unsigned count = 0;
+  if (!box_->queue.empty() || box_->connecting) {
+    enqueue(a, b, c);
+    return true;
+  }
+  size_t total = a.size() + b.size() + c.size();
+  if (total == 0) return true;
+  ssize_t taken;
+  char small[4096];
+  if (a.size() == total) {
+    taken = send(box_->fd, a.data(), total, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } else if (total <= sizeof small) {  // copying a little costs less than a vector of pieces
+    std::memcpy(small, a.data(), a.size());
+    std::memcpy(small + a.size(), b.data(), b.size());
+    if (!c.empty()) std::memcpy(small + a.size() + b.size(), c.data(), c.size());
+    taken = send(box_->fd, small, total, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } else {
+    iovec parts[3];
+    size_t count = 0;
     for (std::string_view part : {a, b, c}) {
-      if (!part.empty()) buffers[count++] = uv_buf_init(const_cast<char*>(part.data()), static_cast<unsigned>(part.size()));
+      if (!part.empty()) parts[count++] = {const_cast<char*>(part.data()), part.size()};
     }
-    if (count == 0) return true;
-    int taken = uv_try_write(box_->stream(), buffers, count);
-    if (taken == UV_EAGAIN) taken = 0;
-    if (taken < 0) {
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    taken = sendmsg(box_->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  if (taken == static_cast<ssize_t>(total)) return true;
+  if (taken < 0) {
+    if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
       box_->failed = true;
       return false;
     }
-    size_t left = static_cast<size_t>(taken);
-    bool all = true;
-    for (std::string_view* part : {&a, &b, &c}) {
-      size_t skip = left < part->size() ? left : part->size();
-      part->remove_prefix(skip);
-      left -= skip;
-      all = all && part->empty();
-    }
-    if (all) return true;
+    taken = 0;
   }
-  box_->waiting.append(a).append(b).append(c);
-  if (!box_->in_write) flush_queue();
-  return !box_->failed;
+  size_t left = static_cast<size_t>(taken);
+  for (std::string_view* part : {&a, &b, &c}) {
+    size_t skip = left < part->size() ? left : part->size();
+    part->remove_prefix(skip);
+    left -= skip;
+  }
+  enqueue(a, b, c);
+  return true;
+}
+
+void TcpStream::enqueue(std::string_view a, std::string_view b, std::string_view c) {
+  box_->queue.append(a).append(b).append(c);
+  poll();
 }
 
 void TcpStream::flush_queue() {
   Box* box = box_;
-  box->writing.swap(box->waiting);
-  box->waiting.clear();
-  box->in_write = true;
-  box->write.data = box;
-  uv_buf_t buffer = uv_buf_init(box->writing.data(), static_cast<unsigned>(box->writing.size()));
-  int error = uv_write(&box->write, box->stream(), &buffer, 1, [](uv_write_t* request, int status) {
-    Box* b = Box::of(request->data);
-    b->in_write = false;
-    TcpStream* self = b->owner;
-    if (self == nullptr) return;
-    if (status < 0) {
-      b->failed = true;
-      b->waiting.clear();
-      self->events_.on_write_error(status);
+  while (box->sent < box->queue.size()) {
+    ssize_t taken = send(box->fd, box->queue.data() + box->sent, box->queue.size() - box->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+      if (box->sent > kHighWater) {  // keeps the queue from growing at its front
+        box->queue.erase(0, box->sent);
+        box->sent = 0;
+      }
       return;
     }
-    b->writing.clear();
-    if (!b->waiting.empty()) {
-      self->flush_queue();
-    } else {
-      if (b->writing.capacity() > kHighWater * 2) std::string().swap(b->writing);
-      if (b->shutdown_wanted) self->shutdown();
-      self->events_.on_drained();
+    if (taken < 0) {
+      int error = -errno;
+      box->failed = true;
+      std::string().swap(box->queue);
+      box->sent = 0;
+      poll();
+      events_.on_write_error(error);
+      return;
     }
-  });
-  if (error < 0) {
-    box->in_write = false;
-    box->failed = true;
+    box->sent += static_cast<size_t>(taken);
   }
+  if (box->queue.capacity() > 2 * kHighWater) {
+    std::string().swap(box->queue);
+  } else {
+    box->queue.clear();
+  }
+  box->sent = 0;
+  poll();
+  if (box->shutdown_wanted) shutdown();
+  events_.on_drained();
 }
 
-size_t TcpStream::queued() const {
-  if (box_ == nullptr) return 0;
-  return box_->waiting.size() + (box_->in_write ? box_->writing.size() : 0);
-}
+size_t TcpStream::queued() const { return box_ == nullptr ? 0 : box_->queue.size() - box_->sent; }
 
 void TcpStream::shutdown() {
   if (box_ == nullptr || box_->failed) return;
-  if (box_->in_write) {
+  if (!box_->queue.empty()) {
     box_->shutdown_wanted = true;
     return;
   }
   box_->shutdown_wanted = false;
-  box_->shutdown.data = box_;
-  uv_shutdown(&box_->shutdown, box_->stream(), [](uv_shutdown_t*, int) {});
+  ::shutdown(box_->fd, SHUT_WR);
 }
 
 void TcpStream::reset_on_close() {
@@ -176,13 +249,13 @@ void TcpStream::reset_on_close() {
 }
 
 bool TcpStream::peer_address(sockaddr_storage& out) const {
-  int size = sizeof out;
-  return box_ != nullptr && uv_tcp_getpeername(&box_->handle, reinterpret_cast<sockaddr*>(&out), &size) == 0;
+  socklen_t size = sizeof out;
+  return box_ != nullptr && getpeername(box_->fd, reinterpret_cast<sockaddr*>(&out), &size) == 0;
 }
 
 bool TcpStream::local_address(sockaddr_storage& out) const {
-  int size = sizeof out;
-  return box_ != nullptr && uv_tcp_getsockname(&box_->handle, reinterpret_cast<sockaddr*>(&out), &size) == 0;
+  socklen_t size = sizeof out;
+  return box_ != nullptr && getsockname(box_->fd, reinterpret_cast<sockaddr*>(&out), &size) == 0;
 }
 
 }  // namespace gw

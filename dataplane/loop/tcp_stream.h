@@ -1,7 +1,8 @@
 // A TCP connection: bytes in, bytes out, on one loop. Knows nothing of HTTP.
 //
-// Owner: a session. The libuv handle lives on until its close callback, the owner may be gone before. All calls and
-// events on the loop's thread; no event comes from within a call of the owner's.
+// libuv tells when the descriptor is ready; reading and writing are plain recv and send on it, which cost less than the
+// read and write of libuv's own streams. Owner: a session. The libuv handle lives on until its close callback, the owner may
+// be gone before. All calls and events on the loop's thread; no event comes from within a call of the owner's.
 #pragma once
 
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ class TcpStream {
     // Where the next bytes go; an empty span stops reading.
     virtual std::span<char> read_buffer() = 0;
     virtual void on_read(size_t size) = 0;
-    // The peer closed its side (error 0) or the connection broke (negative uv error). No more reads.
+    // The peer closed its side (error 0) or the connection broke (negative errno). No more reads.
     virtual void on_read_end(int error) = 0;
     // All that was queued has been taken by the kernel.
     virtual void on_drained() {}
@@ -40,10 +41,10 @@ class TcpStream {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Takes over a connection accepted by `server`. Negative uv error on failure.
-  int accept(uv_stream_t* server);
-  // on_connected follows, never from within. Negative uv error when it could not start.
-  int connect(const sockaddr* address);
+  // Takes over an accepted, non-blocking connection; closes it on failure. Negative errno.
+  int accept(int fd);
+  // on_connected follows, never from within. Negative errno when it could not start.
+  int connect(const sockaddr* address, socklen_t size);
 
   int read_start();
   void read_stop();
@@ -59,7 +60,7 @@ class TcpStream {
   void reset_on_close();
   // Closes now; queued bytes are dropped. No event follows.
   void close();
-  bool open() const { return box_ != nullptr; }
+  bool is_open() const { return box_ != nullptr; }
 
   // The peer's and the local address; false when the connection is gone.
   bool peer_address(sockaddr_storage& out) const;
@@ -67,12 +68,19 @@ class TcpStream {
 
  private:
   struct Box;
+  static constexpr int kReadsAtOnce = 8;  // per event, while buffers come back full
 
+  int adopt(int fd);
+  int poll();
+  void on_ready(int status, int events);
+  void on_connect_done();
+  void do_read();
   void flush_queue();
+  void enqueue(std::string_view a, std::string_view b, std::string_view c);
 
   Loop& loop_;
   Events& events_;
-  Box* box_;
+  Box* box_ = nullptr;
   bool reading_ = false;
 };
 

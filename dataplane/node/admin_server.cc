@@ -80,7 +80,7 @@ class AdminServer::Impl final : public http1::ServerHost {
  public:
   Impl(ListenSocket socket, Handler handler)
       : socket_(std::move(socket)), handler_(std::move(handler)), turn_task_([](void* self) { static_cast<Impl*>(self)->bury(); }, this) {
-    listener_.emplace(loop_, socket_.fd(0), [this](uv_stream_t* server) { accept(server); });
+    listener_.emplace(loop_, socket_.fd(0), [this](int fd) { accept(fd); });
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "gw-admin");
       loop_.run();
@@ -98,9 +98,9 @@ class AdminServer::Impl final : public http1::ServerHost {
   int error() const { return listener_->error(); }
 
  private:
-  void accept(uv_stream_t* server) {
+  void accept(int fd) {
     auto* session = new http1::ServerSession(loop_, *this, 0);
-    if (session->start(server) != 0 || count_ >= kMaxConnections) {
+    if (session->start(fd) != 0 || count_ >= kMaxConnections) {
       delete session;
       return;
     }

@@ -31,18 +31,20 @@ struct SessionList {
   }
 };
 
-void fill(const IpAddress& address, uint16_t port, sockaddr_storage& out) {
+socklen_t fill(const IpAddress& address, uint16_t port, sockaddr_storage& out) {
   std::memset(&out, 0, sizeof out);
   if (address.is_v4()) {
     auto& v4 = reinterpret_cast<sockaddr_in&>(out);
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
     std::memcpy(&v4.sin_addr, address.bytes.data() + 12, 4);
+    return sizeof v4;
   } else {
     auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(port);
     std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
+    return sizeof v6;
   }
 }
 
@@ -205,14 +207,14 @@ ClientSession& UpstreamPool::open(Endpoint& endpoint) {
 void UpstreamPool::connect(ClientSession& session, Endpoint& endpoint, int64_t timeout_ms) {
   sockaddr_storage where;
   if (endpoint.is_address) {
-    fill(endpoint.address, endpoint.port, where);
-    session.connect(reinterpret_cast<sockaddr*>(&where), timeout_ms);
+    socklen_t size = fill(endpoint.address, endpoint.port, where);
+    session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
     return;
   }
   const auto& addresses = resolver_.lookup(endpoint.host);
   if (!addresses.empty()) {
-    fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
-    session.connect(reinterpret_cast<sockaddr*>(&where), timeout_ms);
+    socklen_t size = fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
+    session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
     return;
   }
   session.wait_for_address(timeout_ms);
@@ -240,8 +242,8 @@ void UpstreamPool::resolved(Endpoint& endpoint) {
       continue;
     }
     sockaddr_storage where;
-    fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
-    session->connect(reinterpret_cast<sockaddr*>(&where), timeout_ms);
+    socklen_t size = fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
+    session->connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
   }
 }
 

@@ -95,7 +95,7 @@ void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std:
       sockets_[id].gateway_uid = 0;
       sockets_[id].gateway = nullptr;
     } else if (sockets_[id].listener == nullptr && !draining_) {
-      sockets_[id].listener = std::make_unique<Listener>(loop_, wanted->fd, [this, id](uv_stream_t* server) { accept(id, server); });
+      sockets_[id].listener = std::make_unique<Listener>(loop_, wanted->fd, [this, id](int fd) { accept(id, fd); });
       if (int error = sockets_[id].listener->error(); error != 0) listen_error_ = error;
     }
   }
@@ -159,9 +159,9 @@ void Worker::unpin(PinnedTables& tables) {
   if (tables.exchanges == 0 && &tables != current_.get()) sweep_tables();
 }
 
-void Worker::accept(uint32_t socket, uv_stream_t* server) {
+void Worker::accept(uint32_t socket, int fd) {
   auto* session = new http1::ServerSession(loop_, *this, socket);
-  int error = session->start(server);
+  int error = session->start(fd);
   bool refused = error == 0 && session_count_ >= options_.max_connections;
   if (error != 0 || refused) {
     if (refused) stats_.count(Counter::kConnectionsRefused);

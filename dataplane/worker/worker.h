@@ -99,7 +99,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void count(const Policy& policy, PolicyCount what) override;
   void count_plan(const PlanConfig& plan, PolicyCount what) override;
 
-  void accept(uint32_t socket, uv_stream_t* server);
+  void accept(uint32_t socket, int fd);
   Exchange* find(ExchangeRef ref);
   void exchange_finished(Exchange& exchange);
   void end_of_turn();
