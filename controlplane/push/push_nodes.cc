@@ -343,7 +343,7 @@ std::vector<LackingNode> PushCore::lacking(const EntryTable& entries) const {
   for (const auto& [name, node] : nodes_) {
     if (!node.leased || !node.link) continue;
     bool lacks = std::any_of(needed.begin(), needed.end(),
-                             [&](const auto& n) { return node.capabilities.count(n.first) == 0; });
+                             [&has = node.capabilities](const auto& n) { return has.count(n.first) == 0; });
     if (!lacks) continue;
     std::set<std::string> named;
     for (const auto& [key, entry] : member_table(entries, node.labels)) {

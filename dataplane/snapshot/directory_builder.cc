@@ -234,7 +234,7 @@ QuotaBuilder::Result QuotaBuilder::prepare(const v1::Offer& offer) const {
   next->state_ = state;
   for (const auto& [key, now] : result.delta) {
     ObjectLabel label;
-    auto same = [&](const QuotaView::Exhausted& e) { return e.subscription == key.uid; };
+    auto same = [uid = key.uid](const QuotaView::Exhausted& e) { return e.subscription == uid; };
     if (key.kind == v1::ENTRY_SHARE) {
       v1::ShareEntry entry;
       if (now && !parse_entry(key, *now, entry, label, result.diagnostics)) return result;

@@ -283,7 +283,7 @@ TEST_CASE("a damaged file is set aside and named") {
 TEST_CASE("a file that had not been begun is of no interest") {
   TempDir dir;
   std::string path = dir.path() + "/usage-0000000000000001.spool";
-  std::ofstream(path) << std::string(size_t{GENERATE(0, 4096)}, '\0');
+  std::ofstream(path) << std::string(static_cast<size_t>(GENERATE(0, 4096)), '\0');
   auto spool = open(dir.path());
   CHECK(spool->problems().empty());
   CHECK_FALSE(std::filesystem::exists(path));
