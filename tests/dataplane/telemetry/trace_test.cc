@@ -32,7 +32,7 @@ TEST_CASE("a later version of traceparent is read as far as it is known") {
 }
 
 TEST_CASE("what is no traceparent is not taken") {
-  std::string bad = GENERATE("", "00", "ff" + kGood.substr(2), kGood.substr(0, 54), kGood + "0", kGood + "-0",
+  std::string bad = GENERATE(as<std::string>{}, "", "00", "ff" + kGood.substr(2), kGood.substr(0, 54), kGood + "0", kGood + "-0",
                              "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                              "00-00000000000000000000000000000000-b7ad6b7169203331-01",
                              "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
