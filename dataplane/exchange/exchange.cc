@@ -436,8 +436,9 @@ void Exchange::send_downstream(std::string_view piece, bool last, const HeaderLi
   record_.response_bytes += piece.size();
   downstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
   if (last) {
-    attempt_ended(AttemptResult::kOk);
-    finish();
+    int64_t now_ns = env_.clock->mono_ns();
+    attempt_ended(AttemptResult::kOk, now_ns);
+    finish(now_ns);
     return;
   }
   if (downstream_->queued() > kHighWater && !upstream_paused_ && upstream_ != nullptr) {
@@ -476,7 +477,7 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
   if (error.reason == Reason::kUpstreamConnect) result = AttemptResult::kConnect;
   if (error.reason == Reason::kUpstreamTimeout) result = AttemptResult::kTimeout;
   if (error.reason == Reason::kUpstreamInvalid) result = AttemptResult::kInvalid;
-  attempt_ended(result);
+  attempt_ended(result, env_.clock->mono_ns());
   if (error.retry != ProxyError::Retry::kSafe) record_.reached_upstream = true;
   if (may_retry(error)) {
     env_.stats->retry(*upstream_config_);
@@ -491,9 +492,8 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
   fail(error);
 }
 
-void Exchange::attempt_ended(AttemptResult result) {
+void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
   if (upstream_config_ == nullptr || record_.attempts == 0) return;
-  int64_t now_ns = env_.clock->mono_ns();
   record_.upstream_ns += now_ns - attempt_ns_;
   env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
 }
@@ -587,7 +587,7 @@ void Exchange::on_downstream_closed() {
   env_.stats->count(Counter::kClientClosed);
   if (upstream_ != nullptr) {
     record_.reached_upstream = record_.reached_upstream || upstream_->connected();
-    attempt_ended(AttemptResult::kCancelled);
+    attempt_ended(AttemptResult::kCancelled, env_.clock->mono_ns());
   }
   record_.reason = Reason::kClientClosed;
   if (!response_begun_) record_.status = info(Reason::kClientClosed).status;
@@ -604,7 +604,7 @@ void Exchange::timed_out() {
     fail({Reason::kRequestTimeout, ProxyError::Retry::kNever, "the request's body stalled"});
   } else {
     record_.reached_upstream = record_.reached_upstream || (upstream_ != nullptr && upstream_->connected());
-    attempt_ended(AttemptResult::kTimeout);
+    attempt_ended(AttemptResult::kTimeout, env_.clock->mono_ns());
     fail({Reason::kUpstreamTimeout, ProxyError::Retry::kNever,
           response_begun_ ? "the upstream's answer stalled" : "the upstream did not answer in time"});
   }
@@ -615,19 +615,21 @@ void Exchange::total_timed_out() {
   env_.stats->count(Counter::kRequestTimeouts);
   if (upstream_ != nullptr) {
     record_.reached_upstream = record_.reached_upstream || upstream_->connected();
-    attempt_ended(AttemptResult::kTimeout);
+    attempt_ended(AttemptResult::kTimeout, env_.clock->mono_ns());
   }
   Reason reason = request_done_ && upstream_config_ != nullptr ? Reason::kUpstreamTimeout : Reason::kRequestTimeout;
   fail({reason, ProxyError::Retry::kNever, "the request took longer than timeouts.request"});
 }
 
-void Exchange::finish() {
+void Exchange::finish() { finish(env_.clock->mono_ns()); }
+
+void Exchange::finish(int64_t now_ns) {
   step_ = Step::kDone;
   timer_.cancel();
   total_timer_.cancel();
   release_upstream();
   pipeline_.done(ctx_);
-  record(env_.clock->mono_ns());
+  record(now_ns);
   --env_.stats->gauges().active_requests;
   DownstreamStream* stream = downstream_;
   env_.finished(env_.worker, *this);

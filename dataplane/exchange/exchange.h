@@ -111,13 +111,14 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void pipe_response(Decision d, bool last, const HeaderList* trailers);
   void send_downstream(std::string_view piece, bool last, const HeaderList* trailers);
   bool may_retry(const ProxyError& error) const;
-  void attempt_ended(AttemptResult result);
+  void attempt_ended(AttemptResult result, int64_t now_ns);
   void respond(const LocalResponse& local, std::string_view by);
   void refuse(Reason reason, std::string_view detail, int status = 0, bool close = false);
   void fail(const ProxyError& error);
   void timed_out();
   void total_timed_out();
   void finish();
+  void finish(int64_t now_ns);
   void record(int64_t now_ns);
   void release_upstream();
 

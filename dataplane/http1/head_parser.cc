@@ -13,8 +13,6 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 const llhttp_settings_t* HeadParser::settings() {
   static const llhttp_settings_t shared = [] {
-    auto self = [](llhttp_t* p) { return static_cast<HeadParser*>(p->data); };
-    (void)self;
     llhttp_settings_t s;
     llhttp_settings_init(&s);
     s.on_method = [](llhttp_t* p, const char* at, size_t n) {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "common/config/loader.h"
+#include "tests/support/source_dir.h"
 
 namespace gw::cli {
 
@@ -59,7 +60,7 @@ std::string GwctlRun::read(const std::string& name) const {
 }
 
 bool is_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(GW_SOURCE_DIR "/tests/golden/cli/") + name;
+  const std::string path = gw::test::source_dir() + "/tests/golden/cli/" + name;
   if (::getenv("GW_UPDATE_GOLDEN") != nullptr) {
     std::ofstream(path, std::ios::binary) << text;
     return true;

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "tests/common/config/support.h"
+#include "tests/support/source_dir.h"
 
 namespace gw {
 namespace {
@@ -11,7 +12,7 @@ namespace fs = std::filesystem;
 std::set<std::string> codes_in_sources() {
   std::set<std::string> out;
   for (const char* folder : {"common", "dataplane", "controlplane", "cli"}) {
-    fs::path root = fs::path(GW_SOURCE_DIR) / folder;
+    fs::path root = fs::path(gw::test::source_dir()) / folder;
     if (!fs::exists(root)) continue;
     for (const auto& entry :
          fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {

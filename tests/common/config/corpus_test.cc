@@ -1,6 +1,7 @@
 // The fuzz target's corpus, as a unit test: what once broke something stays tested.
 #include "common/config/writer.h"
 #include "tests/common/config/support.h"
+#include "tests/support/source_dir.h"
 
 namespace gw {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 TEST_CASE(
     "every input of the fuzz corpus is read or refused, and what is read can be written and read "
     "again") {
-  auto inputs = std::filesystem::path(GW_SOURCE_DIR) / "tests/fuzz/corpus/yaml_loader";
+  auto inputs = std::filesystem::path(gw::test::source_dir()) / "tests/fuzz/corpus/yaml_loader";
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(inputs)) {
     INFO(entry.path().string());

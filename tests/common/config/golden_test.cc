@@ -4,6 +4,7 @@
 
 #include "common/config/writer.h"
 #include "tests/common/config/support.h"
+#include "tests/support/source_dir.h"
 
 namespace gw {
 namespace {
@@ -62,7 +63,7 @@ TEST_CASE("accepted files are written back in one form, which loads to the same 
 
 TEST_CASE("the product's own examples load without a finding") {
   for (const auto& path :
-       files_in(std::filesystem::path(GW_SOURCE_DIR) / "deploy/example", ".yaml")) {
+       files_in(std::filesystem::path(gw::test::source_dir()) / "deploy/example", ".yaml")) {
     DiagnosticList diagnostics;
     LoadedFile file = load_yaml(read_text(path), path.filename().string(), {}, diagnostics);
     INFO(texts(diagnostics));

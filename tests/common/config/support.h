@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/config/loader.h"
+#include "tests/support/source_dir.h"
 
 namespace gw {
 
@@ -20,7 +21,7 @@ inline std::string read_text(const std::filesystem::path& path) {
 }
 
 inline std::filesystem::path golden_folder() {
-  return std::filesystem::path(GW_SOURCE_DIR) / "tests/golden/config";
+  return std::filesystem::path(gw::test::source_dir()) / "tests/golden/config";
 }
 
 // Files of a folder with an extension, by name.

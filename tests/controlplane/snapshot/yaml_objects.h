@@ -9,6 +9,7 @@
 
 #include "common/config/loader.h"
 #include "gw/v1/resources.pb.h"
+#include "tests/support/source_dir.h"
 
 namespace gw {
 
@@ -23,7 +24,7 @@ inline std::vector<v1::Object> objects_of_yaml(const std::string& text) {
 }
 
 inline std::string text_of_file(const std::string& path) {
-  std::ifstream in(std::string(GW_SOURCE_DIR) + "/" + path);
+  std::ifstream in(gw::test::source_dir() + "/" + path);
   REQUIRE(in.good());
   std::stringstream out;
   out << in.rdbuf();
