@@ -25,7 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RINGS = '^(unit|integration|system)$'
-LOG_LINES_SHOWN = 30  # at each end
+LOG_LINES_SHOWN = 40  # at each end
+SANITIZER_REPORT = re.compile(r'WARNING: ThreadSanitizer|ERROR: (Address|Leak)Sanitizer|runtime error:')
 
 
 class Counts:
@@ -93,13 +94,15 @@ class Program:
 
 
 def show_log(path, offset=0):
-    """The log from `offset` on; of a long one the start (a sanitizer's report) and the end."""
+    """The log from `offset` on; of a long one the first report of a sanitizer, or the start, and the end."""
     with open(path, errors='replace') as log:
         log.seek(offset)
         lines = log.read().splitlines()
     if len(lines) > 2 * LOG_LINES_SHOWN:
-        gap = f'... ({len(lines) - 2 * LOG_LINES_SHOWN} lines more in {path})'
-        lines = lines[:LOG_LINES_SHOWN] + [gap] + lines[-LOG_LINES_SHOWN:]
+        first = next((n for n, line in enumerate(lines) if SANITIZER_REPORT.search(line)), 0)
+        first = min(first, len(lines) - 2 * LOG_LINES_SHOWN)
+        gap = f'... (all {len(lines)} lines are in {path})'
+        lines = lines[first:first + LOG_LINES_SHOWN] + [gap] + lines[-LOG_LINES_SHOWN:]
     for line in lines:
         print(f'  | {line}')
 

@@ -1,5 +1,6 @@
 #include "common/config/hosts.h"
 
+#include "common/base/text.h"
 #include "common/http/address.h"
 
 namespace gw {
@@ -12,18 +13,6 @@ constexpr size_t kMaxLabel = 63;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (is_upper(c)) c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 Fault check_label(std::string_view label) {
   if (label.empty()) return FormatFault{"has an empty part between dots", "drop the dot"};
@@ -102,7 +91,7 @@ HostPort split(std::string_view authority) {
 
 Fault check_host_pattern(std::string_view text) {
   if (text == "*") return std::nullopt;
-  if (starts_with(text, "http://") || starts_with(text, "https://") ||
+  if (text.starts_with("http://") || text.starts_with("https://") ||
       text.find('/') != std::string_view::npos) {
     return FormatFault{"is not a host",
                        "write the host alone, without scheme and path: api.example.com"};
@@ -111,7 +100,7 @@ Fault check_host_pattern(std::string_view text) {
     return FormatFault{"has a port or an IPv6 address",
                        "write the host alone; the port is the listener's"};
   }
-  if (starts_with(text, "*.")) text.remove_prefix(2);
+  if (text.starts_with("*.")) text.remove_prefix(2);
   return check_host(text);
 }
 
@@ -125,7 +114,7 @@ Fault check_host_name(std::string_view text) {
 
 Fault check_target_url(std::string_view text) {
   constexpr std::string_view kCure = "write http://host:port";
-  if (starts_with(text, "https://")) {
+  if (text.starts_with("https://")) {
     return FormatFault{"is an https target, which is not supported by this version",
                        "write http://host:port"};
   }
@@ -159,10 +148,10 @@ Fault check_origin(std::string_view text) {
   if (scheme_end == std::string_view::npos)
     return FormatFault{"is not an origin", std::string(kCure)};
   std::string_view scheme = text.substr(0, scheme_end), authority = text.substr(scheme_end + 3);
-  if (lower(scheme) != "http" && lower(scheme) != "https") {
+  if (ascii_lower(scheme) != "http" && ascii_lower(scheme) != "https") {
     return FormatFault{"is not an origin of http or https", std::string(kCure)};
   }
-  if (lower(text) != text) return FormatFault{"has upper-case letters", "write it in lower case"};
+  if (ascii_lower(text) != text) return FormatFault{"has upper-case letters", "write it in lower case"};
   if (authority.find_first_of("/?#\\@") != std::string_view::npos) {
     return FormatFault{"has more than scheme, host and port", std::string(kCure)};
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/text.h"
 #include "common/config/schema.h"
 
 namespace gw {
@@ -16,14 +17,6 @@ const google::protobuf::FieldDescriptor* field_of_kind(std::string_view kind) {
     if (kinds()[i] == kind) return spec_oneof()->field(static_cast<int>(i));
   }
   return nullptr;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
 }
 
 }  // namespace
@@ -48,9 +41,9 @@ std::string_view kind_of(const v1::Object& object) {
 }
 
 std::string find_kind(std::string_view word) {
-  std::string wanted = lower(word);
+  std::string wanted = ascii_lower(word);
   for (const std::string& kind : kinds()) {
-    std::string name = lower(kind);
+    std::string name = ascii_lower(kind);
     std::string plural = name.back() == 'y' ? name.substr(0, name.size() - 1) + "ies" : name + "s";
     if (wanted == name || wanted == plural) return kind;
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "common/base/status.h"
+#include "common/base/text.h"
 #include "common/config/future.h"
 #include "common/config/units.h"
 
@@ -70,8 +71,7 @@ Fault parse_bool(const YamlNode& node, bool& out) {
   if (!node.plain && (text == "true" || text == "false")) {
     return ScalarFault{"GW1106", "is text in quotes", "write " + text + " without quotes"};
   }
-  std::string lower;
-  for (char c : text) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  std::string lower = ascii_lower(text);
   if (lower == "yes" || lower == "on" || lower == "y" || lower == "true" || lower == "1") {
     return ScalarFault{"GW1106", in_quotes(text) + " is neither true nor false", "write true"};
   }

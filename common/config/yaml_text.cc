@@ -1,5 +1,6 @@
 #include "common/config/yaml_text.h"
 
+#include "common/base/text.h"
 #include "common/config/utf8.h"
 
 namespace gw {
@@ -11,20 +12,12 @@ constexpr size_t kLine = 76;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 // Null, booleans, merge and value keys of YAML 1.1 and 1.2.
 bool is_special_word(std::string_view text) {
   static constexpr std::string_view kWords[] = {"null", "~",     "true",  "false", "yes", "no",
                                                 "on",   "off",   "y",     "n",     "<<",  "=",
                                                 ".inf", "+.inf", "-.inf", ".nan"};
-  std::string word = lower(text);
+  std::string word = ascii_lower(text);
   for (std::string_view special : kWords) {
     if (word == special) return true;
   }

@@ -31,13 +31,11 @@ bool conditions_meet(const std::vector<NamedCondition>& a, const std::vector<Nam
   return true;
 }
 
-bool starts_with(std::string_view text, std::string_view front) { return text.substr(0, front.size()) == front; }
-
 // Some request may match both.
 bool meet(const RouteMatch& a, const RouteMatch& b) {
   if (a.regex && b.regex && a.regex->pattern() != b.regex->pattern()) {
     const std::string &x = a.regex->common_prefix(), &y = b.regex->common_prefix();
-    if (!starts_with(x, y) && !starts_with(y, x)) return false;
+    if (!x.starts_with(y) && !y.starts_with(x)) return false;
   }
   if (!a.host.empty() && !b.host.empty() && !host_patterns_meet(a.host, b.host)) return false;
   return a.methods.meets(b.methods) && conditions_meet(a.headers, b.headers) && conditions_meet(a.query, b.query);
@@ -60,7 +58,7 @@ bool path_taken(const RouteMatch& by, const RouteMatch& m, std::string_view base
     if (i == 0) front.clear();
     front += '/' + by.segments[i];
   }
-  return starts_with(std::string(base) + m.regex->common_prefix(), front + "/");
+  return (std::string(base) + m.regex->common_prefix()).starts_with(front + "/");
 }
 
 // For each host and method of a route: the one before it that takes them.

@@ -3,18 +3,12 @@
 #include <algorithm>
 
 #include "common/base/status.h"
+#include "common/base/text.h"
 #include "common/http/uri.h"
 #include "dataplane/routing/claim.h"
 
 namespace gw {
 namespace {
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return text;
-}
 
 // Segments of a path, decoded; of a prefix the slash at the end means nothing.
 std::vector<std::string> split(std::string_view path, bool prefix) {
@@ -66,7 +60,7 @@ absl::Status compile_conditions(const google::protobuf::RepeatedPtrField<v1::Nam
                                 std::vector<NamedCondition>& out) {
   for (const v1::NamedMatch& m : in) {
     NamedCondition c;
-    c.name = field == "headers" ? lower(m.name()) : m.name();
+    c.name = field == "headers" ? ascii_lower(m.name()) : m.name();
     std::string at = "match." + std::string(field) + "." + m.name();
     int set = !m.exact().empty() + !m.prefix().empty() + !m.regex().empty() + m.has_present();
     if (m.name().empty()) return invalid_argument(at + ": the name is missing");
@@ -103,8 +97,6 @@ void compile_methods(const v1::Match& match, MethodSet& out) {
   out.others.erase(std::unique(out.others.begin(), out.others.end()), out.others.end());
 }
 
-bool starts_with(std::string_view text, std::string_view front) { return text.substr(0, front.size()) == front; }
-
 }  // namespace
 
 bool MethodSet::has(Method method, std::string_view text) const {
@@ -129,7 +121,7 @@ bool NamedCondition::holds(const std::string_view* given) const {
   if (given == nullptr) return false;
   switch (kind) {
     case Kind::kExact: return *given == value;
-    case Kind::kPrefix: return starts_with(*given, value);
+    case Kind::kPrefix: return given->starts_with(value);
     case Kind::kRegex: return regex->matches(*given);
     default: return true;
   }
@@ -145,8 +137,8 @@ bool NamedCondition::implied_by(const NamedCondition& other) const {
   switch (kind) {
     case Kind::kPresent: return true;
     case Kind::kPrefix:
-      return (other.kind == Kind::kPrefix && starts_with(other.value, value)) ||
-             (other.kind == Kind::kRegex && starts_with(other.regex->common_prefix(), value));
+      return (other.kind == Kind::kPrefix && other.value.starts_with(value)) ||
+             (other.kind == Kind::kRegex && other.regex->common_prefix().starts_with(value));
     case Kind::kRegex: return other.kind == Kind::kRegex && regex->pattern() == other.regex->pattern();
     default: return false;
   }
@@ -163,7 +155,7 @@ bool NamedCondition::excludes(const NamedCondition& other) const {
   auto front = [](const NamedCondition& c) -> std::string_view {
     return c.kind == Kind::kPrefix ? c.value : c.kind == Kind::kRegex ? c.regex->common_prefix() : std::string_view();
   };
-  return !starts_with(front(*this), front(other)) && !starts_with(front(other), front(*this));
+  return !front(*this).starts_with(front(other)) && !front(other).starts_with(front(*this));
 }
 
 std::string NamedCondition::describe(std::string_view what) const {

@@ -18,6 +18,7 @@ add_library(gw_llhttp STATIC /usr/share/llhttp/llhttp.c /usr/share/llhttp/api.c 
 target_include_directories(gw_llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
 target_compile_definitions(gw_llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 target_compile_options(gw_llhttp PRIVATE -w -O2)
+set_target_properties(gw_llhttp PROPERTIES UNITY_BUILD OFF)
 target_link_libraries(gw_llhttp PRIVATE gw_sanitize)
 
 # BoringSSL, static and hidden: gRPC keeps its own OpenSSL for the control channel.

@@ -5,7 +5,6 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-add_compile_options(-pthread)  # everywhere, so that precompiled headers fit every target
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
@@ -16,11 +15,8 @@ option(GW_WERROR "Warnings are errors" ON)
 
 find_program(GW_CCACHE ccache)
 if(GW_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # The sloppiness is what ccache asks for where headers are precompiled.
-  set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${GW_CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+  set(CMAKE_C_COMPILER_LAUNCHER ${GW_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${GW_CCACHE})
 endif()
 
 # Flags of our own code. Generated code and gRPC adapters do not get GW_SANITIZE_FLAGS under tsan: the system's gRPC is
@@ -30,6 +26,10 @@ target_compile_options(gw_flags INTERFACE -Wall -Wextra -Wno-missing-field-initi
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # g++ 12 reports overlaps within std::string's own operator+ that are not there.
   target_compile_options(gw_flags INTERFACE -Wno-restrict)
+endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Each file of a batch counts as included, and a type with a member from its unnamed namespace as exported.
+  target_compile_options(gw_flags INTERFACE -Wno-subobject-linkage)
 endif()
 if(GW_WERROR)
   target_compile_options(gw_flags INTERFACE -Werror)

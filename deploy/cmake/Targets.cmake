@@ -1,24 +1,3 @@
-# What nearly every file includes, compiled once: messages, statuses, containers; and Catch2 for tests. A target that is built
-# with other flags (NO_SANITIZE_THREAD) goes without.
-function(gw_precompiled name)
-  cmake_parse_arguments(A "" "" "HEADERS;DEPS" ${ARGN})
-  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    return()
-  endif()
-  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/${name}.cc CONTENT "// Compiled for its header.\n")
-  add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cc)
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${A_DEPS} gw_flags gw_sanitize)
-  target_precompile_headers(${name} PRIVATE ${A_HEADERS})
-endfunction()
-
-# gw_use_precompiled(TARGET PCH): only with g++, which has to build everything; the clang presets build less.
-function(gw_use_precompiled target pch)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_precompile_headers(${target} REUSE_FROM ${pch})
-  endif()
-endfunction()
-
 # gw_library(NAME SOURCES … DEPS … PRIVATE_DEPS …): a static library of our own code. The link lines are the arrows of
 # the architecture: a library sees only what it names.
 function(gw_library name)
@@ -31,7 +10,6 @@ function(gw_library name)
       return()
     endif()
     target_link_libraries(${name} PRIVATE gw_sanitize)
-    gw_use_precompiled(${name} gw_pch)
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE ${CMAKE_SOURCE_DIR})
@@ -48,14 +26,11 @@ function(gw_executable name)
 endfunction()
 
 # gw_test_objects(RING NAME SOURCES … DEPS …): Catch2 cases that go into gw_RING_tests, and by themselves into
-# gw_RING_NAME, which is built only when asked for. NO_PRECOMPILED: with gRPC's headers, whose flags are others.
+# gw_RING_NAME, which is built only when asked for.
 function(gw_test_objects ring name)
-  cmake_parse_arguments(A "NO_PRECOMPILED" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
   add_library(gw_${ring}_${name}_objects OBJECT ${A_SOURCES})
   target_include_directories(gw_${ring}_${name}_objects PRIVATE ${CMAKE_SOURCE_DIR})
-  if(NOT A_NO_PRECOMPILED)
-    gw_use_precompiled(gw_${ring}_${name}_objects gw_test_pch)
-  endif()
   target_link_libraries(gw_${ring}_${name}_objects PUBLIC ${A_DEPS} Catch2::Catch2 PRIVATE gw_flags gw_sanitize)
   add_executable(gw_${ring}_${name} EXCLUDE_FROM_ALL)
   target_link_libraries(gw_${ring}_${name} PRIVATE gw_${ring}_${name}_objects gw_test_main ${A_DEPS})

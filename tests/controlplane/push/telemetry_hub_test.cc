@@ -56,7 +56,7 @@ v1::NodeReport batch(const std::string& node, uint64_t sequence, uint64_t reques
 }
 
 // The hub's thread has done all that was posted when stop() returns: what it did is looked at then.
-struct World {
+struct HubWorld {
   Tokens tokens;
   Usage usage;
   TelemetryHub hub{tokens, usage};
@@ -71,7 +71,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("batches are applied once and acknowledged") {
-  World w;
+  HubWorld w;
   w.hub.start();
   w.hub.opened(w.link, "t1");
   w.report(batch("n1", 1, 10));
@@ -86,7 +86,7 @@ TEST_CASE("batches are applied once and acknowledged") {
 }
 
 TEST_CASE("a batch that could not be applied is not acknowledged, and ends the stream") {
-  World w;
+  HubWorld w;
   w.usage.fail = true;
   w.hub.start();
   w.hub.opened(w.link, "t1");
@@ -98,7 +98,7 @@ TEST_CASE("a batch that could not be applied is not acknowledged, and ends the s
 }
 
 TEST_CASE("reports need the token of the node that they speak for") {
-  World w;
+  HubWorld w;
   w.hub.start();
   SECTION("unknown token") {
     w.hub.opened(w.link, "t9");
@@ -116,7 +116,7 @@ TEST_CASE("reports need the token of the node that they speak for") {
 }
 
 TEST_CASE("the last metrics of a node are remembered") {
-  World w;
+  HubWorld w;
   w.hub.start();
   w.hub.opened(w.link, "t1");
   v1::NodeReport report;

@@ -1,11 +1,8 @@
 // A node for the agent, and offers of a small configuration, for tests of the agent.
 #pragma once
 
-#include <stdlib.h>
-
 #include <catch2/catch.hpp>
 #include <condition_variable>
-#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -18,24 +15,11 @@
 #include "dataplane/snapshot/snapshot.h"
 #include "google/protobuf/text_format.h"
 #include "tests/dataplane/snapshot/stream_maker.h"
+#include "tests/support/temp_dir.h"
 
 namespace gw::agent_test {
 
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/gw-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::TempDir;
 
 template <class M>
 M text(const std::string& proto) {

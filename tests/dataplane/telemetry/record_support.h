@@ -1,33 +1,17 @@
 // Records of requests, and a directory for files, for tests of telemetry.
 #pragma once
 
-#include <stdlib.h>
-
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/telemetry/request_record.h"
+#include "tests/support/temp_dir.h"
 
 namespace gw::telemetry_test {
 
-class TempDir {
- public:
-  TempDir() {
-    char name[] = "/tmp/gw-test-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::TempDir;
 
 // An Api with its route, an app with its consumer, subscription and plan, and requests of these.
 struct Objects {

@@ -6,7 +6,7 @@
 namespace gw::test {
 namespace {
 
-constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+constexpr std::string_view kGetRoot = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 // Waits until nothing is in work on the worker.
 bool idle(WorkerFixture& gw) {
@@ -25,11 +25,11 @@ TEST_CASE("An upstream that cannot be reached is 502 UPSTREAM_CONNECT", "[faults
   }
   WorkerFixture gw(Config{.upstream_port = unused}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   Message answer = read_message(client);
   CHECK(answer.status() == 502);
   CHECK(answer.body.find("UPSTREAM_CONNECT") != std::string::npos);
-  client.send(kGet);
+  client.send(kGetRoot);
   CHECK(read_message(client).status() == 502);  // the client's connection goes on
 }
 
@@ -47,7 +47,7 @@ TEST_CASE("With a second target a connect failure is tried there", "[faults]") {
   WorkerFixture gw(yaml);
   Connection client = Connection::to(gw.port());
   for (int i = 0; i < 6; ++i) {
-    client.send(kGet);
+    client.send(kGetRoot);
     CHECK(read_message(client).status() == 200);
   }
 }
@@ -65,10 +65,10 @@ TEST_CASE("A kept connection that died is tried once more for idempotent methods
   });
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   CHECK(read_message(client).status() == 200);
   SECTION("GET") {
-    client.send(kGet);
+    client.send(kGetRoot);
     CHECK(read_message(client).status() == 200);
     CHECK(upstream.connections() == 2);
   }
@@ -88,7 +88,7 @@ TEST_CASE("An answer that stops short is never a clean end", "[faults]") {
   });
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   Message got = read_message(client);
   CHECK_FALSE(got.complete);
   CHECK(idle(gw));
@@ -105,7 +105,7 @@ TEST_CASE("Answers that break HTTP's rules are 502 and never passed on", "[fault
   });
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   Message got = read_message(client);
   CHECK(got.status() == 502);
   CHECK(got.body.find("UPSTREAM_INVALID") != std::string::npos);
@@ -120,7 +120,7 @@ TEST_CASE("Bytes behind an answer are nobody's: the connection is not used again
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection client = Connection::to(gw.port());
   for (int i = 0; i < 3; ++i) {
-    client.send(kGet);
+    client.send(kGetRoot);
     CHECK(read_message(client).body == "abc");
   }
   CHECK(upstream.connections() == 3);
@@ -130,7 +130,7 @@ TEST_CASE("A slow upstream is 504 after its firstByte timeout", "[faults]") {
   Server upstream([](Connection& c, int) { c.read_to_end(); });
   WorkerFixture gw(Config{.upstream_port = upstream.port(), .upstream = "timeouts: {firstByte: 50ms}"}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   Message got = read_message(client);
   CHECK(got.status() == 504);
   CHECK(got.body.find("UPSTREAM_TIMEOUT") != std::string::npos);
@@ -144,7 +144,7 @@ TEST_CASE("An answer that stalls is cut after the upstream's idle timeout", "[fa
   });
   WorkerFixture gw(Config{.upstream_port = upstream.port(), .upstream = "timeouts: {idle: 50ms}"}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   CHECK_FALSE(read_message(client).complete);
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("A client that leaves at any step takes its upstream request with it",
   }
   SECTION("within the answer") {
     Connection client = Connection::to(gw.port());
-    client.send(kGet);
+    client.send(kGetRoot);
     client.take_through("half");
     client.reset();
   }
@@ -211,7 +211,7 @@ TEST_CASE("A client that closed only its sending side still gets its answer", "[
   Upstream upstream;
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection client = Connection::to(gw.port());
-  client.send(kGet);
+  client.send(kGetRoot);
   client.finish_sending();
   CHECK(read_message(client).status() == 200);
   CHECK(client.at_end());
@@ -221,7 +221,7 @@ TEST_CASE("Draining answers what is in work, closes what is idle, and takes noth
   Upstream upstream;
   WorkerFixture gw(Config{.upstream_port = upstream.port()}.yaml());
   Connection idle_client = Connection::to(gw.port());
-  idle_client.send(kGet);
+  idle_client.send(kGetRoot);
   REQUIRE(read_message(idle_client).status() == 200);
   std::mutex mutex;
   std::condition_variable changed;

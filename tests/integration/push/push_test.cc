@@ -11,7 +11,7 @@
 using namespace gw;
 using namespace gw::push_test;
 using gw::agent_test::FakeSink;
-using gw::agent_test::TempDir;
+using gw::test::TempDir;
 using gw::agent_test::text;
 
 namespace {

@@ -11,7 +11,7 @@
 using namespace gw;
 using namespace gw::push_test;
 using gw::telemetry_test::Objects;
-using gw::telemetry_test::TempDir;
+using gw::test::TempDir;
 
 namespace {
 
