@@ -37,14 +37,21 @@ ChunkedDecoder::Result ChunkedDecoder::next(std::string_view& input, std::string
           return bad();
         } else if (c == '\r') {
           state_ = State::kSizeLf;
-        } else if (c == ';' || c == ' ' || c == '\t') {
+        } else if (c == ';') {
           state_ = State::kExtension;
+        } else if (c == ' ' || c == '\t') {
+          state_ = State::kBeforeExtension;
         } else {
           return bad();
         }
         input.remove_prefix(1);
         break;
       }
+      case State::kBeforeExtension:  // RFC 9112 §7.1.1: space may stand before `;` and nowhere else
+        if (++extension_bytes_ > kMaxExtensionBytes || (c != ';' && c != ' ' && c != '\t')) return bad();
+        if (c == ';') state_ = State::kExtension;
+        input.remove_prefix(1);
+        break;
       case State::kExtension:
         if (c == '\r') {
           state_ = State::kSizeLf;

@@ -28,7 +28,7 @@ class ChunkedDecoder {
   bool has_trailers() const { return !trailer_text_.empty(); }
 
  private:
-  enum class State : uint8_t { kSizeFirst, kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kBad };
+  enum class State : uint8_t { kSizeFirst, kSize, kBeforeExtension, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kBad };
 
   Result bad() {
     state_ = State::kBad;

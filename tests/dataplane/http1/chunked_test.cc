@@ -33,7 +33,7 @@ Decoded decode(ChunkedDecoder& decoder, const std::string& text, size_t step) {
 }
 
 TEST_CASE("A chunked body is the same in pieces of any size, and what follows is left", "[http1]") {
-  std::string text = "5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Sum: 1\r\n\r\nGET /";
+  std::string text = "5 ;a\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Sum: 1\r\n\r\nGET /";
   ChunkedDecoder decoder;
   for (size_t step : {1, 2, 3, 7, 1000}) {
     Decoded d = decode(decoder, text, step);
@@ -52,7 +52,7 @@ TEST_CASE("Chunks that are not exactly chunks are refused", "[http1]") {
   ChunkedDecoder decoder;
   for (const char* bad : {"+5\r\nhello\r\n0\r\n\r\n", "\r\nhello", "5\nhello\r\n0\r\n\r\n", "5;a\nhello\r\n0\r\n\r\n", "5\r\nhelloXX\r\n0\r\n\r\n",
                           "5\r\nhello\r0\r\n\r\n", "0x5\r\nhello\r\n", "ZZ\r\n", "5\r\nhello\n0\r\n\r\n", "-1\r\n", " 5\r\nhello\r\n",
-                          "1000000000000000\r\n", "0\r\nbad name: x\r\n\r\n", "0\r\nX: a\n\r\n", "0\r\nno colon\r\n\r\n", "0\r\n: x\r\n\r\n"}) {
+                          "1000000000000000\r\n", "5 \r\nhello\r\n0\r\n\r\n", "5 x\r\nhello\r\n0\r\n\r\n", "0\r\nbad name: x\r\n\r\n", "0\r\nX: a\n\r\n", "0\r\nno colon\r\n\r\n", "0\r\n: x\r\n\r\n"}) {
     INFO(bad);
     CHECK(decode(decoder, bad, 1000).end == Result::kBad);
     CHECK(decode(decoder, bad, 1).end == Result::kBad);
