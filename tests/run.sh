@@ -165,10 +165,6 @@ run_system() {
 
 run_conformance() {
   local -x GW_BUILD_DIR=$root/build/release
-  if [[ ! -e tests/conformance/run.sh ]]; then
-    echo "there is no tests/conformance/run.sh"
-    return 0
-  fi
   cases conformance --timeout 1200 lines tests/conformance/run.sh
 }
 
