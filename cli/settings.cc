@@ -15,7 +15,7 @@
 #include "cli/errors.h"
 #include "cli/output.h"
 #include "common/base/status.h"
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 namespace gw::cli {
 namespace {

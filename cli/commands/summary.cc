@@ -2,7 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 namespace gw::cli {
 namespace {

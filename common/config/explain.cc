@@ -7,7 +7,6 @@
 #include "common/config/docs.h"
 #include "common/config/kinds.h"
 #include "common/config/schema.h"
-#include "common/config/units.h"
 #include "common/http/reason.h"
 
 namespace gw {
@@ -47,6 +46,7 @@ std::string scalar_type(const FieldSchema& field) {
   const v1::FieldRule& rule = *field.rule;
   if (rule.unit() == v1::MILLISECONDS) return "duration";
   if (rule.unit() == v1::BYTES) return "size";
+  if (rule.unit() == v1::PERCENT) return "share";
   switch (field.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return "true or false";
@@ -84,12 +84,6 @@ std::string type_text(const FieldSchema& field) {
   return field.repeated() ? "list of mappings" : one;
 }
 
-std::string value_in_unit(const FieldSchema& field, int64_t value) {
-  if (field.rule->unit() == v1::MILLISECONDS) return format_duration_ms(value);
-  if (field.rule->unit() == v1::BYTES) return format_bytes(value);
-  return std::to_string(value);
-}
-
 // What can be said of a field in a few words: required, default, range, form, size.
 std::string facts(const FieldSchema& field) {
   const v1::FieldRule& rule = *field.rule;
@@ -105,8 +99,8 @@ std::string facts(const FieldSchema& field) {
   if (rule.required()) add("required", "yes");
   if (!rule.default_text().empty()) add("default", rule.default_text());
   if (rule.has_min() || rule.has_max()) {
-    std::string low = rule.has_min() ? value_in_unit(field, rule.min()) : "",
-                high = rule.has_max() ? value_in_unit(field, rule.max()) : "";
+    std::string low = rule.has_min() ? number_in_unit(field, rule.min()) : "",
+                high = rule.has_max() ? number_in_unit(field, rule.max()) : "";
     add("range", !rule.has_max()   ? "at least " + low
                  : !rule.has_min() ? "at most " + high
                                    : low + " to " + high);

@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "common/base/status.h"
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 namespace gw {
 namespace {

@@ -3,7 +3,7 @@
 #include "common/config/docs.h"
 #include "common/config/explain.h"
 #include "common/config/kinds.h"
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 namespace gw {
 namespace {
@@ -14,6 +14,7 @@ using nlohmann::ordered_json;
 
 constexpr char kDuration[] = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 constexpr char kSize[] = "^[0-9]+(KiB|MiB|GiB|TiB)?$";
+constexpr char kPercent[] = "^[0-9]+(\\.[0-9]{1,4})?%$";
 constexpr char kName[] = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 void describe(ordered_json& out, const std::string& comment) {
@@ -42,6 +43,7 @@ ordered_json number_schema(const FieldSchema& field) {
   const v1::FieldRule& rule = *field.rule;
   if (rule.unit() == v1::MILLISECONDS)
     return {{"type", "string"}, {"pattern", kDuration}, {"minLength", 2}};
+  if (rule.unit() == v1::PERCENT) return {{"type", "string"}, {"pattern", kPercent}};
   ordered_json out = {{"type", "integer"}};
   if (rule.has_min()) out["minimum"] = rule.min();
   if (rule.has_max()) out["maximum"] = rule.max();

@@ -5,7 +5,7 @@
 #include "common/base/status.h"
 #include "common/base/text.h"
 #include "common/config/future.h"
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 namespace gw {
 namespace {
@@ -55,9 +55,12 @@ Fault parse_number(const YamlNode& node, T& out) {
 }
 
 Fault parse_number_with_unit(const FieldSchema& field, const YamlNode& node, int64_t& out) {
-  bool duration = field.rule->unit() == v1::MILLISECONDS;
-  absl::StatusOr<int64_t> value = duration ? parse_duration_ms(node.text) : parse_bytes(node.text);
-  if (!value.ok()) return from_status(duration ? "GW1104" : "GW1105", node.text, value.status());
+  v1::Unit unit = field.rule->unit();
+  absl::StatusOr<int64_t> value = unit == v1::MILLISECONDS ? parse_duration_ms(node.text)
+                                  : unit == v1::BYTES      ? parse_bytes(node.text)
+                                                           : parse_percent(node.text);
+  const char* code = unit == v1::MILLISECONDS ? "GW1104" : unit == v1::BYTES ? "GW1105" : "GW1117";
+  if (!value.ok()) return from_status(code, node.text, value.status());
   out = *value;
   return std::nullopt;
 }
@@ -153,6 +156,7 @@ Fault set_scalar(const FieldSchema& field, const YamlNode& node, Message& out) {
 std::string scalar_type_name(const FieldSchema& field) {
   if (field.rule->unit() == v1::MILLISECONDS) return "a duration (10s)";
   if (field.rule->unit() == v1::BYTES) return "a size (32KiB)";
+  if (field.rule->unit() == v1::PERCENT) return "a share (5%)";
   switch (field.field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return "true or false";

@@ -81,6 +81,15 @@ uint32_t FieldSchema::max_size() const {
   return repeated() ? kDefaultListSize : kDefaultTextSize;
 }
 
+std::string number_in_unit(const FieldSchema& field, int64_t value) {
+  switch (field.rule->unit()) {
+    case v1::MILLISECONDS: return format_duration_ms(value);
+    case v1::BYTES: return format_bytes(value);
+    case v1::PERCENT: return format_percent(value);
+    default: return std::to_string(value);
+  }
+}
+
 const FieldSchema* MessageSchema::find(std::string_view name) const {
   for (const FieldSchema& field : fields) {
     if (field.name == name) return &field;

@@ -24,6 +24,9 @@ struct FieldSchema {
   uint32_t max_size() const;
 };
 
+// A number as a person writes it in the field's unit: `10s`, `32KiB`, `5%`.
+std::string number_in_unit(const FieldSchema& field, int64_t value);
+
 struct MessageSchema {
   const google::protobuf::Descriptor* descriptor = nullptr;
   const v1::MessageRule* rule = nullptr;

@@ -7,7 +7,6 @@
 #include "common/config/formats.h"
 #include "common/config/kinds.h"
 #include "common/config/schema.h"
-#include "common/config/units.h"
 
 namespace gw {
 namespace {
@@ -20,12 +19,6 @@ int64_t number_of(const Message& message, const FieldDescriptor* field) {
   const Reflection* reflection = message.GetReflection();
   return field->cpp_type() == FieldDescriptor::CPPTYPE_INT32 ? reflection->GetInt32(message, field)
                                                              : reflection->GetInt64(message, field);
-}
-
-std::string in_unit(const FieldSchema& field, int64_t value) {
-  if (field.rule->unit() == v1::MILLISECONDS) return format_duration_ms(value);
-  if (field.rule->unit() == v1::BYTES) return format_bytes(value);
-  return std::to_string(value);
 }
 
 // Walks an object by its descriptors. Lives for one call.
@@ -117,11 +110,11 @@ class Validator {
   void check_range(const FieldSchema& field, int64_t value, const std::string& path) {
     const v1::FieldRule& rule = *field.rule;
     if (rule.has_min() && value < rule.min()) {
-      error("GW1102", path, in_unit(field, value) + " is too small",
-            "it must be at least " + in_unit(field, rule.min()));
+      error("GW1102", path, number_in_unit(field, value) + " is too small",
+            "it must be at least " + number_in_unit(field, rule.min()));
     } else if (rule.has_max() && value > rule.max()) {
-      error("GW1102", path, in_unit(field, value) + " is too large",
-            "it must be at most " + in_unit(field, rule.max()));
+      error("GW1102", path, number_in_unit(field, value) + " is too large",
+            "it must be at most " + number_in_unit(field, rule.max()));
     }
   }
 

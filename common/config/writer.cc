@@ -5,7 +5,7 @@
 
 #include "common/config/kinds.h"
 #include "common/config/schema.h"
-#include "common/config/units.h"
+#include "common/base/units.h"
 #include "common/config/yaml_text.h"
 
 namespace gw {
@@ -19,9 +19,8 @@ using nlohmann::ordered_json;
 ordered_json write_message(const Message& message);
 
 ordered_json write_number(const FieldSchema& field, int64_t value) {
-  if (field.rule->unit() == v1::MILLISECONDS) return format_duration_ms(value);
-  if (field.rule->unit() != v1::BYTES) return value;
-  std::string text = format_bytes(value);
+  if (field.rule->unit() == v1::UNIT_UNSPECIFIED) return value;
+  std::string text = number_in_unit(field, value);
   bool has_unit = text.back() < '0' || text.back() > '9';
   return has_unit ? ordered_json(text) : ordered_json(value);
 }

@@ -10,7 +10,7 @@
 #include <sstream>
 #include <unordered_map>
 
-#include "common/config/units.h"
+#include "common/base/units.h"
 #include "common/config/utf8.h"
 
 namespace gw {

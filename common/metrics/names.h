@@ -38,6 +38,11 @@ inline constexpr MetricInfo kBufferBytes{"gw_buffer_bytes", kG, "Bytes held in t
 inline constexpr MetricInfo kUpstreamAttempts{"gw_upstream_attempts_total", kC, "Attempts at an upstream by how they ended.", "upstream,result"};
 inline constexpr MetricInfo kRetries{"gw_retries_total", kC, "Attempts that followed a failed one.", "upstream,reason"};
 inline constexpr MetricInfo kUpstreamTargets{"gw_upstream_targets", kG, "Targets of an upstream.", "upstream"};
+inline constexpr MetricInfo kUpstreamHealthyTargets{"gw_upstream_healthy_targets", kG, "Targets of an upstream that take requests.", "upstream"};
+inline constexpr MetricInfo kUpstreamRequests{"gw_upstream_requests", kG, "Requests in work at an upstream, or waiting for a connection to it.", "upstream,state"};
+inline constexpr MetricInfo kUpstreamCircuitOpen{"gw_upstream_circuit_open", kG, "1 while the upstream's circuit breaker is open.", "upstream"};
+inline constexpr MetricInfo kUpstreamPanic{"gw_upstream_panic", kG, "1 while health is ignored because too few targets are well.", "upstream"};
+inline constexpr MetricInfo kZoneBytes{"gw_zone_bytes_total", kC, "Bytes between this node's zone and targets' zones.", "from,to"};
 
 // Policies
 inline constexpr MetricInfo kPolicyDecisions{"gw_policy_decisions_total", kC, "Decisions of a policy: pass, refuse, observe (would have refused).", "policy,type,decision"};

@@ -108,7 +108,12 @@ struct Emitter {
   v1::UpstreamEntry upstream() const {
     auto e = named<v1::UpstreamEntry>();
     *e.mutable_targets() = object.upstream().targets();
-    if (object.upstream().has_timeouts()) *e.mutable_timeouts() = object.upstream().timeouts();
+    const v1::UpstreamSpec& spec = object.upstream();
+    if (spec.has_timeouts()) *e.mutable_timeouts() = spec.timeouts();
+    if (spec.has_balance()) *e.mutable_balance() = spec.balance();
+    if (spec.has_retries()) *e.mutable_retries() = spec.retries();
+    if (spec.has_health()) *e.mutable_health() = spec.health();
+    if (spec.has_circuit_breaker()) *e.mutable_circuit_breaker() = spec.circuit_breaker();
     return e;
   }
 

@@ -15,6 +15,7 @@ namespace gw {
 //   decided           go on, answer, or pause       → choose_target | respond | resume later
 //   choose_target     upstream, split, own answer   → prepare_forward
 //   prepare_forward   fields, body pipe, attempt    → send_upstream
+//                     attempts.cc: a target, a connection, failures that are tried again
 //   on_request_data   body, through the pipe        → send_upstream
 //   on_response_head  policies in reverse           → send_response_head
 //   on_response_data  body, through the pipe        → send_downstream → finish
@@ -58,17 +59,20 @@ void Exchange::recycle() {
   upstream_ = nullptr;
   tables_ = nullptr;
   upstream_config_ = nullptr;
-  endpoint_ = nullptr;
+  attempt_ = {};
+  avoid_ = nullptr;
   request_pipe_.reset();
   response_pipe_.reset();
   held_.clear();
   piped_.clear();
+  replay_.clear();
   problem_.clear();
-  sticky_cookie_ = {};
+  sticky_cookie_ = target_cookie_ = {};
   attempt_ns_ = 0;
   step_ = Step::kFree;
   request_done_ = request_forwarded_ = held_last_ = body_sent_ = response_begun_ = response_head_held_ = close_ = false;
   expects_continue_ = upstream_paused_ = downstream_paused_ = false;
+  waiting_ = replaying_ = replay_last_ = piped_last_ = false;
   arena_.reset();
 }
 
@@ -207,13 +211,19 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
     if (request_pipe_->transforms() && request_.has_body) request_.content_length = -1;
   }
   if (expects_continue_ && !request_done_) downstream_->send_interim(100, nullptr);
-  if (request_pipe_ == nullptr && !attempt()) return;
+  plan_replay();
+  if (request_pipe_ == nullptr && attempt() != Tried::kSent) return;
+  if (request_pipe_ != nullptr && !request_.has_body) {
+    request_body({}, true, nullptr);
+  } else {
+    send_request_on();
+  }
+}
+
+// The request's head has gone, or waits in the pipe: what has come of the body follows.
+void Exchange::send_request_on() {
   if (!request_.has_body) {
-    if (request_pipe_ != nullptr) {
-      request_body({}, true, nullptr);
-    } else {
-      request_sent();
-    }
+    request_sent();
     return;
   }
   env_.loop->arm(timer_, ctx_.route->body_idle_ms);
@@ -231,24 +241,6 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
   }
 }
 
-// Takes a connection and gives it the request's head. False: the exchange has been answered.
-bool Exchange::attempt() {
-  bool fresh = record_.attempts > 0;
-  UpstreamPool::Acquired acquired = env_.pool->acquire(*upstream_config_, *this, request_.method, endpoint_, fresh);
-  ++record_.attempts;
-  attempt_ns_ = record_.attempts == 1 ? ctx_.now_ns : env_.clock->mono_ns();
-  endpoint_ = acquired.endpoint;
-  if (acquired.stream == nullptr) {
-    env_.stats->count(Counter::kUpstreamPoolFull);
-    fail(acquired.error);
-    return false;
-  }
-  upstream_ = acquired.stream;
-  record_.target = arena_.copy(upstream_->target());
-  upstream_->send_head(request_);
-  return true;
-}
-
 void Exchange::on_request_data(std::string_view piece, bool last, const HeaderList* trailers) {
   if (last) request_done_ = true;
   record_.request_bytes += piece.size();
@@ -258,7 +250,7 @@ void Exchange::on_request_data(std::string_view piece, bool last, const HeaderLi
     fail({Reason::kTooLarge, ProxyError::Retry::kNever, "the body is larger than limits.bodyBytes"});
     return;
   }
-  if (step_ == Step::kPaused || step_ == Step::kBodyPaused) {
+  if (step_ == Step::kPaused || step_ == Step::kBodyPaused || step_ == Step::kWait || step_ == Step::kBackoff) {
     held_.append(piece);
     held_last_ = held_last_ || last;
     return;
@@ -295,8 +287,13 @@ void Exchange::pipe_request(Decision d, bool last, const HeaderList* trailers) {
   // Policies that collect hold the whole back: the upstream is asked when the first byte may go.
   if (upstream_ == nullptr && record_.attempts == 0) {
     if (piped_.empty() && !last) return;
-    if (!attempt()) return;
+    piped_last_ = last;
+    if (attempt() != Tried::kSent) return;
   }
+  forward_piped(last, trailers);
+}
+
+void Exchange::forward_piped(bool last, const HeaderList* trailers) {
   if (request_.has_body) {
     send_upstream(piped_, last, trailers);
   } else {
@@ -318,6 +315,7 @@ void Exchange::pipe_request(Decision d, bool last, const HeaderList* trailers) {
 
 void Exchange::send_upstream(std::string_view piece, bool last, const HeaderList* trailers) {
   if (upstream_ == nullptr) return;  // the answer came before the body's end
+  if (replaying_) keep_for_replay(piece, last, trailers);
   body_sent_ = true;
   upstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
   if (last) {
@@ -331,7 +329,9 @@ void Exchange::send_upstream(std::string_view piece, bool last, const HeaderList
 
 void Exchange::request_sent() {
   request_forwarded_ = true;
-  if (!response_begun_) env_.loop->arm(timer_, upstream_config_->first_byte_ms);
+  if (response_begun_) return;
+  int64_t per_try_ms = upstream_config_->retry.per_try_ms, first_byte_ms = upstream_config_->first_byte_ms;
+  env_.loop->arm(timer_, per_try_ms > 0 && per_try_ms < first_byte_ms ? per_try_ms : first_byte_ms);
 }
 
 void Exchange::on_request_read_done() {
@@ -352,7 +352,9 @@ void Exchange::on_response_interim(int status, const HeaderList& headers) {
 
 void Exchange::on_response_head() {
   record_.reached_upstream = true;
+  if (!upstream_config_->retry.statuses.empty() && retry_status()) return;
   remove_connection_fields(response_.headers);
+  if (!target_cookie_.empty()) response_.headers.add("set-cookie", target_cookie_, HeaderId::kSetCookie);
   if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
   if (pipeline_.wants_response(ctx_)) pipeline_.on_response(ctx_, response_);
   if (BodyPipe::wants(ctx_, pipeline_, BodyPipe::Direction::kResponse) && request_.method != Method::kHead) {
@@ -462,49 +464,6 @@ void Exchange::on_downstream_drained() {
   }
 }
 
-bool Exchange::may_retry(const ProxyError& error) const {
-  if (response_begun_ || response_head_held_ || body_sent_ || record_.attempts >= kMaxAttempts) return false;
-  if (error.retry == ProxyError::Retry::kSafe) {
-    return upstream_config_->targets.size() > 1 && record_.attempts < static_cast<int>(upstream_config_->targets.size());
-  }
-  return error.retry == ProxyError::Retry::kIfReused && is_idempotent(request_.method) && !request_.has_body;
-}
-
-void Exchange::on_upstream_failed(const ProxyError& error) {
-  upstream_ = nullptr;
-  if (step_ == Step::kDone) return;
-  AttemptResult result = AttemptResult::kReset;
-  if (error.reason == Reason::kUpstreamConnect) result = AttemptResult::kConnect;
-  if (error.reason == Reason::kUpstreamTimeout) result = AttemptResult::kTimeout;
-  if (error.reason == Reason::kUpstreamInvalid) result = AttemptResult::kInvalid;
-  attempt_ended(result, env_.clock->mono_ns());
-  if (error.retry != ProxyError::Retry::kSafe) record_.reached_upstream = true;
-  if (may_retry(error)) {
-    env_.stats->retry(*upstream_config_);
-    if (error.retry == ProxyError::Retry::kIfReused) {
-      env_.stats->count(Counter::kRetryReused);
-      endpoint_ = nullptr;  // the target is well, only that connection was old
-    }
-    record_.reached_upstream = false;
-    if (attempt() && !request_.has_body) request_sent();
-    return;
-  }
-  fail(error);
-}
-
-void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
-  if (upstream_config_ == nullptr || record_.attempts == 0) return;
-  record_.upstream_ns += now_ns - attempt_ns_;
-  env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
-}
-
-void Exchange::release_upstream() {
-  if (upstream_ == nullptr) return;
-  UpstreamStream* stream = upstream_;
-  upstream_ = nullptr;
-  stream->release();
-}
-
 void Exchange::refuse(Reason reason, std::string_view detail, int status, bool close) {
   LocalResponse local;
   local.reason = reason;
@@ -596,6 +555,15 @@ void Exchange::on_downstream_closed() {
 }
 
 void Exchange::timed_out() {
+  if (step_ == Step::kBackoff) {
+    try_again();
+    return;
+  }
+  if (step_ == Step::kWait) {
+    env_.stats->count(Counter::kUpstreamCircuitOpen);
+    fail({Reason::kCircuitOpen, ProxyError::Retry::kNever, "no connection to the upstream became free within timeouts.connect"});
+    return;
+  }
   if (step_ != Step::kForward) return;
   if (upstream_paused_) {
     on_downstream_closed();  // the client takes nothing
@@ -604,9 +572,9 @@ void Exchange::timed_out() {
     fail({Reason::kRequestTimeout, ProxyError::Retry::kNever, "the request's body stalled"});
   } else {
     record_.reached_upstream = record_.reached_upstream || (upstream_ != nullptr && upstream_->connected());
-    attempt_ended(AttemptResult::kTimeout, env_.clock->mono_ns());
-    fail({Reason::kUpstreamTimeout, ProxyError::Retry::kNever,
-          response_begun_ ? "the upstream's answer stalled" : "the upstream did not answer in time"});
+    release_upstream();
+    on_upstream_failed({Reason::kUpstreamTimeout, ProxyError::Retry::kNever,
+                        response_begun_ ? "the upstream's answer stalled" : "the upstream did not answer in time"});
   }
 }
 
@@ -627,6 +595,8 @@ void Exchange::finish(int64_t now_ns) {
   step_ = Step::kDone;
   timer_.cancel();
   total_timer_.cancel();
+  attempt_ended(AttemptResult::kCancelled, now_ns);
+  if (waiting_) env_.pool->stop_waiting(*upstream_config_, *this);
   release_upstream();
   pipeline_.done(ctx_);
   record(now_ns);

@@ -21,13 +21,13 @@
 #include "dataplane/snapshot/tables.h"
 #include "dataplane/telemetry/request_record.h"
 #include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/upstream/pool.h"
 
 namespace gw {
 
 class AccessLogBuffer;
 class Exchange;
 class RateTable;
-class UpstreamPool;
 class UsageMeter;
 
 // Tables in force at some time, and how many exchanges keep them. Worker's thread.
@@ -62,7 +62,6 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   // A client that takes nothing for so long is given up.
   static constexpr int64_t kClientStallMs = 60'000;
   static constexpr size_t kHighWater = 65536;  // bytes queued towards one side before the other is paused
-  static constexpr int kMaxAttempts = 3;
 
   explicit Exchange(ExchangeEnv& env);
   ~Exchange() override;
@@ -79,7 +78,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   ExchangeRef ref() const { return ctx_.ref; }
 
  private:
-  enum class Step : uint8_t { kFree, kHead, kPaused, kBodyPaused, kForward, kResponsePaused, kDone };
+  enum class Step : uint8_t { kFree, kHead, kPaused, kBodyPaused, kWait, kBackoff, kForward, kResponsePaused, kDone };
+  enum class Tried : uint8_t { kSent, kWaiting, kAnswered };
 
   // DownstreamEvents
   RequestHead& request_head() override { return request_; }
@@ -97,6 +97,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void on_upstream_failed(const ProxyError& error) override;
   void on_upstream_drained() override;
   void on_response_read_done() override;
+  void on_upstream_available() override;
 
   void begin(int64_t now_ns);
   void decided(Decision d);
@@ -104,13 +105,24 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void prepare_forward(uint32_t upstream_index);
   void request_body(std::string_view piece, bool last, const HeaderList* trailers);
   void pipe_request(Decision d, bool last, const HeaderList* trailers);
-  bool attempt();
+  void forward_piped(bool last, const HeaderList* trailers);
+  void send_request_on();
   void send_upstream(std::string_view piece, bool last, const HeaderList* trailers);
   void request_sent();
   void send_response_head();
   void pipe_response(Decision d, bool last, const HeaderList* trailers);
   void send_downstream(std::string_view piece, bool last, const HeaderList* trailers);
+  // attempts.cc
+  void plan_replay();
+  void keep_for_replay(std::string_view piece, bool last, const HeaderList* trailers);
+  Tried attempt();
   bool may_retry(const ProxyError& error) const;
+  bool method_allows_retry() const;
+  bool take_retry(RetryReason reason);
+  void back_off();
+  bool retry_status();
+  void try_again();
+  void send_again();
   void attempt_ended(AttemptResult result, int64_t now_ns);
   void respond(const LocalResponse& local, std::string_view by);
   void refuse(Reason reason, std::string_view detail, int status = 0, bool close = false);
@@ -134,12 +146,14 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   UpstreamStream* upstream_ = nullptr;
   PinnedTables* tables_ = nullptr;
   const UpstreamConfig* upstream_config_ = nullptr;
-  const void* endpoint_ = nullptr;
+  UpstreamPool::Attempt attempt_;
+  const void* avoid_ = nullptr;  // the target that failed last; compared only
   std::unique_ptr<BodyPipe> request_pipe_, response_pipe_;
   std::string held_;           // request body that came while a policy paused
   std::string piped_;          // what a pipe gave out
+  std::string replay_;         // request body that was sent and may be sent again
   std::string problem_;        // body of a problem document
-  std::string_view sticky_cookie_;
+  std::string_view sticky_cookie_, target_cookie_;
   Timer timer_;                // of the step in work
   Timer total_timer_;          // of the whole, where the Route limits it
   int64_t attempt_ns_ = 0;
@@ -154,6 +168,10 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   bool close_ = false;
   bool expects_continue_ = false;
   bool upstream_paused_ = false, downstream_paused_ = false;
+  bool waiting_ = false;           // in the pool, for a connection
+  bool replaying_ = false;         // all of the body that was sent is in replay_
+  bool replay_last_ = false;
+  bool piped_last_ = false;        // piped_ ends the body
 };
 
 }  // namespace gw

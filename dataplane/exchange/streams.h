@@ -88,6 +88,8 @@ class UpstreamEvents {
   // All that was queued, and the connection if it was not there yet, is done.
   virtual void on_upstream_drained() = 0;
   virtual void on_response_read_done() = 0;
+  // There is room at the upstream for an exchange that waits.
+  virtual void on_upstream_available() = 0;
 };
 
 class UpstreamStream {

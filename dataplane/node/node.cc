@@ -24,6 +24,7 @@
 #include "dataplane/node/reaper.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/telemetry/metrics_page.h"
+#include "dataplane/upstream/health_checker.h"
 #include "dataplane/worker/worker.h"
 
 namespace gw {
@@ -103,7 +104,10 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   size_t workers() const override { return workers_.size(); }
   bool post(size_t worker, Fn fn) override {
     Worker* w = workers_[worker].get();
-    return w->post([w, fn = std::move(fn)] { fn(w->stats(), *w->usage()); });
+    return w->post([w, fn = std::move(fn)] {
+      w->refresh_gauges();
+      fn(w->stats(), *w->usage());
+    });
   }
 
   absl::Status open_state_dir();
@@ -115,6 +119,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   template <class Task>
   void on_every_worker(Task task);
   void worker_drained(uint64_t version);
+  void tell_health(const HealthChange& change, size_t except);
   void write_ready_file() const;
   void serve(std::string_view path, std::string_view query, AdminServer::Reply reply);
   AdminServer::Page ready_page(bool verbose) const;
@@ -127,6 +132,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   std::unique_ptr<UsageSpool> spool_;
   Reaper reaper_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<HealthChecker> health_;
   std::unique_ptr<Listeners> sockets_;
   std::unique_ptr<AdminServer> admin_;
   ConfigAgent agent_;
@@ -189,14 +195,32 @@ void Node::Impl::start_workers() {
   for (int i = 0; i < options_.workers; ++i) {
     WorkerOptions w;
     w.max_connections = std::max<size_t>(16, options_.max_connections / static_cast<size_t>(options_.workers));
+    w.workers = static_cast<size_t>(options_.workers);
+    w.zone = options_.zone;
     w.rates = &rates_;
     w.log = log_.get();
     w.usage = &spool_->meter(static_cast<size_t>(i));
     w.on_drained = [this](uint64_t version) { worker_drained(version); };
     w.retire = [this](Tables tables) { reaper_.take(std::move(tables)); };
+    w.on_ejected = [this, i](const HealthChange& change) { tell_health(change, static_cast<size_t>(i)); };
     workers_.push_back(std::make_unique<Worker>(std::move(w)));
   }
   for (auto& worker : workers_) worker->start();
+  health_ = std::make_unique<HealthChecker>([this](const HealthChange& change) { tell_health(change, workers_.size()); });
+}
+
+// To all workers but the one that knows.
+void Node::Impl::tell_health(const HealthChange& change, size_t except) {
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    if (i == except) continue;
+    Worker* w = workers_[i].get();
+    w->post([w, change] { w->apply_health(change); });
+  }
+  std::string_view what = change.what == HealthChange::What::kProbeGood     ? "answers probes again"
+                          : change.what == HealthChange::What::kProbeFailed ? "failed its probes and gets no requests"
+                                                                            : "failed requests and gets none for a while";
+  spdlog::log(change.what == HealthChange::What::kProbeGood ? spdlog::level::info : spdlog::level::warn, "target {} {}",
+              change.authority, what);
 }
 
 absl::Status Node::Impl::start_admin() {
@@ -314,6 +338,7 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
     worker.install_config(snapshot, bindings[i]);
     if (worker.listen_error() != 0) spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
   });
+  health_->configure(std::move(snapshot));
   sockets_->close_unused();
   write_ready_file();
 }
@@ -361,6 +386,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   NodeMetrics m;
   m.version = build_version();
   m.commit = build_commit();
+  m.zone = options_.zone;
   m.config_version = agent.config_version;
   m.directory_version = agent.directory_version;
   m.config_success_wall_ns = agent.config_success_wall_ns;
@@ -451,6 +477,7 @@ int Node::Impl::stop() {
     usage_->stop();
   }
   admin_.reset();
+  health_.reset();
   for (auto& worker : workers_) worker->stop();
   workers_.clear();
   if (log_ != nullptr) log_->sync();

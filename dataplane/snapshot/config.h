@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -52,13 +53,77 @@ struct UpstreamTarget {
   std::string authority; // host:port, brackets around IPv6: for logs and Host
   uint32_t weight = 1;   // 0: out of rotation
   std::string zone;
+  uint8_t priority = 0;  // lower first
 };
 
-struct UpstreamConfig : ObjectInfo {
+// Shares are in millionths (ppm).
+struct BalanceConfig {
+  enum class By : uint8_t { kRoundRobin, kLeastRequest, kHash, kCookie };
+  enum class HashOn : uint8_t { kNothing, kAddress, kPath, kHeader, kCookie };
+  By by = By::kRoundRobin;
+  HashOn hash_on = HashOn::kNothing;
+  std::string name;          // of hash_on's header (lower case) or cookie, or of the affinity cookie
+  int64_t max_load_ppm = 1'250'000;
+  bool zone_aware = false;
+  int64_t slow_start_ms = 0;
+  int64_t panic_threshold_ppm = 0;
+};
+
+struct RetryConfig {
+  static constexpr int kDefaultTries = 2;  // without `retries` in the Upstream
+
+  bool configured = false;   // false: only other targets after a failed connect, and kept connections that had died
+  int tries = kDefaultTries; // after the first
+  bool on_connect = true, on_reset = true, on_timeout = false;
+  std::vector<uint16_t> statuses;  // sorted
+  uint16_t methods = 0;      // of method_bit
+  int64_t budget_ppm = 200'000;
+  int64_t per_try_ms = 0;    // 0: none
+  int64_t backoff_ms = 25;
+  size_t body_bytes = 65536;
+};
+
+struct ActiveHealthConfig {
+  std::string path;  // empty: a connection is enough
+  std::string host;  // empty: the target's
+  int64_t interval_ms = 10'000;
+  int64_t timeout_ms = 2'000;
+  int unhealthy_after = 3;
+  int healthy_after = 2;
+  friend bool operator==(const ActiveHealthConfig&, const ActiveHealthConfig&) = default;
+};
+
+struct PassiveHealthConfig {
+  int consecutive_5xx = 5;       // 0: off
+  int64_t below_ppm = 0;         // success rate; 0: off
+  int64_t window_ms = 10'000;
+  int min_requests = 100;
+  int64_t eject_for_ms = 30'000;
+  int64_t max_eject_for_ms = 300'000;
+  int64_t max_ejected_ppm = 500'000;
+};
+
+// Of the whole node; 0: none.
+struct BreakerConfig {
+  int max_connections = 0;
+  int max_pending = 1024;
+  int max_requests = 0;
+  int max_retries = -1;          // -1: none
+  int open_after_failures = 0;
+  int64_t open_for_ms = 10'000;
+};
+
+// Made with std::make_shared.
+struct UpstreamConfig : ObjectInfo, std::enable_shared_from_this<UpstreamConfig> {
   std::vector<UpstreamTarget> targets;
   int64_t connect_ms = kDefaultConnectMs;
   int64_t first_byte_ms = kDefaultFirstByteMs;
   int64_t idle_ms = kDefaultUpstreamIdleMs;
+  BalanceConfig balance;
+  RetryConfig retry;
+  std::optional<ActiveHealthConfig> active;
+  std::optional<PassiveHealthConfig> passive;
+  std::optional<BreakerConfig> breaker;
 };
 
 // Where in the configuration a policy was named.

@@ -292,6 +292,7 @@ class Explainer final : public ExplainSink {
     const UpstreamConfig* u = tables_.snapshot->upstream(index);
     std::string url = "http://" + targets_text(*u) + std::string(upstream_target(route_->rewrite(), head_, arena_));
     fill(add("backend", u->name), "ok", why.empty() ? url : why + " -> " + url, Reason::kNone);
+    if (std::string rules = target_rules_text(*u); !rules.empty()) fill(add("targets", u->name), "ok", rules, Reason::kNone);
     out_.set_upstream(u->name);
     out_.set_answer("forwarded to " + u->name);
   }

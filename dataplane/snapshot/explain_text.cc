@@ -1,5 +1,6 @@
 #include "dataplane/snapshot/explain_text.h"
 
+#include "common/base/units.h"
 #include "common/http/uri.h"
 #include "dataplane/policy/rate_table.h"
 
@@ -19,11 +20,6 @@ std::string methods_text(const MethodSet& methods) {
   }
   for (const std::string& m : methods.others) append(m);
   return out;
-}
-
-std::string period_text(int64_t ns) {
-  int64_t ms = ns / 1'000'000;
-  return ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms";
 }
 
 // The first condition that does not hold.
@@ -66,7 +62,7 @@ std::string caller_text(const AppRecord& app) { return "app " + app.name + " of 
 std::string plan_text(const PlanConfig& plan, uint32_t nodes) {
   std::string out;
   if (plan.has_rate) {
-    out = "rate " + std::to_string(plan.rate_requests) + " per " + period_text(plan.rate_per_ns) + ", burst " + std::to_string(plan.rate_burst);
+    out = "rate " + std::to_string(plan.rate_requests) + " per " + format_duration_ms(plan.rate_per_ns / 1'000'000) + ", burst " + std::to_string(plan.rate_burst);
     if (nodes > 1) out += " (shared by " + std::to_string(nodes) + " nodes)";
   }
   if (plan.has_quota) {
@@ -81,6 +77,69 @@ std::string targets_text(const UpstreamConfig& upstream) {
   std::string out;
   for (const UpstreamTarget& t : upstream.targets) out += (out.empty() ? "{" : ",") + t.authority;
   return out + "}";
+}
+
+namespace {
+
+std::string balance_text(const BalanceConfig& b) {
+  std::string out;
+  switch (b.by) {
+    case BalanceConfig::By::kRoundRobin: break;
+    case BalanceConfig::By::kLeastRequest: out = "least request"; break;
+    case BalanceConfig::By::kCookie: out = "cookie " + b.name; break;
+    case BalanceConfig::By::kHash:
+      out = b.hash_on == BalanceConfig::HashOn::kAddress  ? "hash of the address"
+            : b.hash_on == BalanceConfig::HashOn::kPath   ? "hash of the path"
+            : b.hash_on == BalanceConfig::HashOn::kHeader ? "hash of header " + b.name
+                                                          : "hash of cookie " + b.name;
+  }
+  if (b.zone_aware) out += (out.empty() ? "round robin" : "") + std::string(", own zone first");
+  return out;
+}
+
+std::string retries_text(const RetryConfig& r) {
+  std::string when;
+  auto add = [&](const std::string& word) { when += (when.empty() ? "" : ", ") + word; };
+  if (r.on_connect) add("connectFailure");
+  if (r.on_reset) add("reset");
+  if (r.on_timeout) add("timeout of " + format_duration_ms(r.per_try_ms));
+  for (uint16_t status : r.statuses) add(std::to_string(status));
+  return "up to " + std::to_string(r.tries) + " retries on " + when;
+}
+
+std::string breaker_text(const BreakerConfig& b) {
+  std::string out;
+  auto add = [&](const std::string& word) { out += (out.empty() ? "at most " : ", ") + word; };
+  if (b.max_connections > 0) add(std::to_string(b.max_connections) + " at once and " + std::to_string(b.max_pending) + " waiting");
+  if (b.max_requests > 0) add(std::to_string(b.max_requests) + " requests");
+  if (b.max_retries >= 0) add(std::to_string(b.max_retries) + " retries");
+  if (b.open_after_failures > 0) {
+    out += (out.empty() ? "" : "; ") + std::string("circuit opens for ") + format_duration_ms(b.open_for_ms) + " after " +
+           std::to_string(b.open_after_failures) + " failures";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string target_rules_text(const UpstreamConfig& upstream) {
+  std::string out;
+  auto add = [&](const std::string& part) {
+    if (!part.empty()) out += (out.empty() ? "" : "; ") + part;
+  };
+  add(balance_text(upstream.balance));
+  if (upstream.retry.configured) add(retries_text(upstream.retry));
+  if (upstream.active) {
+    add("probed with " + (upstream.active->path.empty() ? std::string("a connection") : "GET " + upstream.active->path) + " every " +
+        format_duration_ms(upstream.active->interval_ms));
+  }
+  if (upstream.passive && upstream.passive->consecutive_5xx > 0) {
+    add("left out for " + format_duration_ms(upstream.passive->eject_for_ms) + " after " +
+        std::to_string(upstream.passive->consecutive_5xx) + " failures");
+  }
+  if (upstream.passive && upstream.passive->below_ppm > 0) add("left out below " + format_percent(upstream.passive->below_ppm) + " success");
+  if (upstream.breaker) add(breaker_text(*upstream.breaker));
+  return out;
 }
 
 MatchFailure match_failure(const RouteMatch& match, std::string_view base, std::string_view path, const RequestHead& request,

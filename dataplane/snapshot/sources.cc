@@ -199,51 +199,6 @@ std::shared_ptr<const RouteSource> Decoder::route(const EntryKey& key, const std
   return out;
 }
 
-bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarget& out) {
-  std::string_view url = in.url();
-  if (url.substr(0, 7) != "http://") return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
-  std::string_view authority = url.substr(7);
-  while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
-  Arena arena;
-  std::string_view host, why;
-  int port = -1;
-  if (!parse_authority(authority, arena, host, port, why) || port == 0) {
-    return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
-  }
-  out.host = std::string(host);
-  out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
-  if (auto address = IpAddress::parse(host)) {
-    out.is_address = true;
-    out.address = *address;
-    if (address->is_link_local() || address->is_unspecified()) {
-      return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
-    }
-  }
-  bool v6 = host.find(':') != std::string_view::npos;
-  out.authority = (v6 ? "[" + out.host + "]" : out.host) + ":" + std::to_string(out.port);
-  if (in.has_weight() && in.weight() < 0) return fail(path + ".weight", "must be >= 0");
-  out.weight = in.has_weight() ? static_cast<uint32_t>(in.weight()) : 1;
-  out.zone = in.zone();
-  return true;
-}
-
-std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, const std::string& bytes) {
-  v1::UpstreamEntry e;
-  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
-  auto out = std::make_shared<UpstreamConfig>();
-  identify(*out, IndexSpace::kUpstream, key.uid, e.name());
-  for (int i = 0; i < e.targets_size(); ++i) {
-    out->targets.emplace_back();
-    if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
-  }
-  if (out->targets.empty()) return fail("spec.targets", "must name at least one target"), nullptr;
-  if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
-  if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
-  if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
-  if (out->connect_ms < 1 || out->first_byte_ms < 1 || out->idle_ms < 1) return fail("spec.timeouts", "must be > 0"), nullptr;
-  return out;
-}
-
 std::shared_ptr<const Policy> Decoder::policy(const EntryKey& key, const std::string& bytes) {
   v1::PolicyEntry e;
   if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;

@@ -143,10 +143,28 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
   }
   out.family(metric::kRetries);
   for (const auto& [name, upstream] : upstreams) {
-    if (upstream.retries > 0) out.sample({{"upstream", name}, {"reason", "reused_connection"}}, upstream.retries);
+    for (size_t i = 0; i < upstream.retries.size(); ++i) {
+      if (upstream.retries[i] == 0) continue;
+      out.sample({{"upstream", name}, {"reason", retry_name(static_cast<RetryReason>(i))}}, upstream.retries[i]);
+    }
   }
   out.family(metric::kUpstreamTargets);
   for (const auto& [name, targets] : targets_) out.sample({{"upstream", name}}, static_cast<uint64_t>(targets));
+  auto gauge = [&](const MetricInfo& family, auto value) {
+    out.family(family);
+    for (const auto& [name, upstream] : upstreams) {
+      if (upstream.has_gauges && targets_.contains(std::string(name))) out.sample({{"upstream", name}}, value(upstream.gauges));
+    }
+  };
+  gauge(metric::kUpstreamHealthyTargets, [](const UpstreamGauges& g) { return g.well; });
+  gauge(metric::kUpstreamCircuitOpen, [](const UpstreamGauges& g) { return int64_t{g.circuit_open}; });
+  gauge(metric::kUpstreamPanic, [](const UpstreamGauges& g) { return int64_t{g.panicking}; });
+  out.family(metric::kUpstreamRequests);
+  for (const auto& [name, upstream] : upstreams) {
+    if (!upstream.has_gauges || !targets_.contains(std::string(name))) continue;
+    out.sample({{"upstream", name}, {"state", "active"}}, upstream.gauges.in_work);
+    out.sample({{"upstream", name}, {"state", "waiting"}}, upstream.gauges.waiting);
+  }
 }
 
 void MetricsPage::render_policies(const StatsSnapshot& stats, PrometheusWriter& out) const {
@@ -183,6 +201,11 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.single(metric::kHttpActiveRequests, stats.gauges.active_requests);
   out.single(metric::kBufferBytes, stats.gauges.buffer_bytes);
   render_upstreams(stats, out);
+  out.family(metric::kZoneBytes);
+  for (const auto& [zone, bytes] : stats.zones) {
+    out.sample({{"from", node.zone}, {"to", zone}}, bytes.sent);
+    out.sample({{"from", zone}, {"to", node.zone}}, bytes.received);
+  }
   render_policies(stats, out);
   for (size_t i = 0; i < stats.counters.size(); ++i) {
     const CounterName& name = counter_name(static_cast<Counter>(i));

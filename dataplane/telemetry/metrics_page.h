@@ -22,6 +22,7 @@ class Snapshot;
 // Values of the node itself, beside what the workers count.
 struct NodeMetrics {
   std::string version, commit;  // of the build
+  std::string zone;             // of the node
   uint64_t config_version = 0;
   uint64_t directory_version = 0;
   int64_t config_success_wall_ns = 0;

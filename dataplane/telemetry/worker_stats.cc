@@ -1,5 +1,7 @@
 #include "dataplane/telemetry/worker_stats.h"
 
+#include <algorithm>
+
 #include "dataplane/snapshot/snapshot.h"
 
 namespace gw {
@@ -13,6 +15,10 @@ constexpr CounterName kCounterNames[] = {
     {"gw_request_timeouts_total", "Requests given up because the client was too slow."},
     {"gw_upstream_queue_full_total", "Requests refused because too many wait for an upstream connection."},
     {"gw_upstream_pool_full_total", "Times that an upstream's limit of connections was hit."},
+    {"gw_upstream_ejections_total", "Times that a target was left out because requests to it failed."},
+    {"gw_upstream_circuit_open_refusals_total", "Requests refused by a limit of a circuit breaker."},
+    {"gw_upstream_circuit_opened_total", "Times that a circuit breaker opened after failures in a row."},
+    {"gw_retries_refused_total", "Failures passed on because the budget or limit of retries was used up."},
     {"gw_buffer_limit_total", "Times that a worker's limit of buffer memory was hit."},
     {"gw_rate_table_full_total", "Times that no place was left to count a rate in."},
     {"gw_retry_reused_total", "Requests sent again because a reused connection died before its first byte."},
@@ -22,6 +28,9 @@ static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size
 
 constexpr std::string_view kResultNames[] = {"ok", "connect", "timeout", "reset", "invalid", "cancelled"};
 static_assert(sizeof kResultNames / sizeof kResultNames[0] == static_cast<size_t>(AttemptResult::kCount));
+
+constexpr std::string_view kRetryNames[] = {"reused_connection", "connect", "reset", "timeout", "status"};
+static_assert(sizeof kRetryNames / sizeof kRetryNames[0] == static_cast<size_t>(RetryReason::kCount));
 
 constexpr std::string_view kVerdictNames[] = {"pass", "refuse", "observe", "fail_open"};
 static_assert(sizeof kVerdictNames / sizeof kVerdictNames[0] == static_cast<size_t>(PolicyVerdict::kCount));
@@ -48,6 +57,7 @@ void merge_into(std::map<uint64_t, Stats>& out, const Stats& stats) {
 }  // namespace
 
 std::string_view result_name(AttemptResult result) { return kResultNames[static_cast<size_t>(result)]; }
+std::string_view retry_name(RetryReason reason) { return kRetryNames[static_cast<size_t>(reason)]; }
 std::string_view verdict_name(PolicyVerdict verdict) { return kVerdictNames[static_cast<size_t>(verdict)]; }
 const CounterName& counter_name(Counter counter) { return kCounterNames[static_cast<size_t>(counter)]; }
 
@@ -76,7 +86,15 @@ void RouteStats::merge(const RouteStats& other) {
 
 void UpstreamStats::merge(const UpstreamStats& other) {
   for (size_t i = 0; i < attempts.size(); ++i) attempts[i] += other.attempts[i];
-  retries += other.retries;
+  for (size_t i = 0; i < retries.size(); ++i) retries[i] += other.retries[i];
+  if (other.has_gauges) {
+    gauges.well = has_gauges ? std::min(gauges.well, other.gauges.well) : other.gauges.well;
+    gauges.in_work += other.gauges.in_work;
+    gauges.waiting += other.gauges.waiting;
+    gauges.circuit_open = gauges.circuit_open || other.gauges.circuit_open;
+    gauges.panicking = gauges.panicking || other.gauges.panicking;
+    has_gauges = true;
+  }
   duration_ns.merge(other.duration_ns);
 }
 
@@ -106,7 +124,20 @@ void WorkerStats::attempt(const ObjectInfo& upstream, AttemptResult result, int6
   stats.duration_ns.record(duration_ns);
 }
 
-void WorkerStats::retry(const ObjectInfo& upstream) { ++place(upstreams_, upstream.index, upstream.uid).retries; }
+void WorkerStats::retry(const ObjectInfo& upstream, RetryReason reason) {
+  ++place(upstreams_, upstream.index, upstream.uid).retries[static_cast<size_t>(reason)];
+}
+
+void WorkerStats::upstream_gauges(const ObjectInfo& upstream, const UpstreamGauges& gauges) {
+  UpstreamStats& stats = place(upstreams_, upstream.index, upstream.uid);
+  stats.gauges = gauges;
+  stats.has_gauges = true;
+}
+
+void WorkerStats::name_zone(uint32_t index, const std::string& zone) {
+  if (index >= zones_.size()) zones_.resize(index + 1);
+  zones_[index].first = zone;
+}
 
 void WorkerStats::policy(const Policy::Info& policy, PolicyVerdict verdict) {
   if (policy.index >= policies_.size()) policies_.resize(policy.index + 1);
@@ -135,6 +166,12 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   for (const auto& [uid, plan] : plans_) merge_into(out.policies, plan);
   for (const PolicyStats& policy : policies_) {
     if (policy.uid != 0) merge_into(out.policies, policy);
+  }
+  for (const auto& [zone, bytes] : zones_) {
+    if (bytes.sent + bytes.received == 0) continue;
+    ZoneBytes& sum = out.zones[zone];
+    sum.sent += bytes.sent;
+    sum.received += bytes.received;
   }
   for (const auto& [key, n] : rejections_) out.rejections[key] += n;
   for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];

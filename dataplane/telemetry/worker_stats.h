@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/metrics/histogram.h"
@@ -22,6 +24,9 @@ namespace gw {
 enum class AttemptResult : uint8_t { kOk, kConnect, kTimeout, kReset, kInvalid, kCancelled, kCount };
 enum class PolicyVerdict : uint8_t { kNext, kRespond, kObserved, kFailOpen, kCount };
 std::string_view result_name(AttemptResult result);    // ok, connect, …
+// Why an attempt followed another.
+enum class RetryReason : uint8_t { kReused, kConnect, kReset, kTimeout, kStatus, kCount };
+std::string_view retry_name(RetryReason reason);       // reused_connection, connect, …
 std::string_view verdict_name(PolicyVerdict verdict);  // pass, refuse, observe, fail_open
 
 // Events without labels of their own, limits that were hit among them. One line in worker_stats.cc each.
@@ -33,6 +38,10 @@ enum class Counter : uint8_t {
   kRequestTimeouts,
   kUpstreamQueueFull,
   kUpstreamPoolFull,
+  kUpstreamEjections,
+  kUpstreamCircuitOpen,    // requests refused by a circuit breaker
+  kUpstreamCircuitOpened,
+  kRetryRefused,           // by budget or maxRetries
   kBufferLimit,
   kRateTableFull,
   kRetryReused,
@@ -77,10 +86,19 @@ struct RouteStats {
   void merge(const RouteStats& other);
 };
 
+// Of the moment.
+struct UpstreamGauges {
+  int64_t well = 0;        // targets that take requests; the sum of workers is their least
+  int64_t in_work = 0, waiting = 0;
+  bool circuit_open = false, panicking = false;
+};
+
 struct UpstreamStats {
   uint64_t uid = 0;
+  bool has_gauges = false;
+  UpstreamGauges gauges;
   std::array<uint64_t, static_cast<size_t>(AttemptResult::kCount)> attempts{};
-  uint64_t retries = 0;
+  std::array<uint64_t, static_cast<size_t>(RetryReason::kCount)> retries{};
   Histogram duration_ns;
 
   void merge(const UpstreamStats& other);
@@ -100,12 +118,18 @@ struct Rejection {
   friend auto operator<=>(const Rejection&, const Rejection&) = default;
 };
 
+// Bytes of requests to and answers from targets in one zone.
+struct ZoneBytes {
+  uint64_t sent = 0, received = 0;
+};
+
 // The sum of workers' numbers, by uid; routes[0] has the requests that no route took.
 struct StatsSnapshot {
   std::map<uint64_t, RouteStats> routes;
   std::map<uint64_t, UpstreamStats> upstreams;
   std::map<uint64_t, PolicyStats> policies;
   std::map<Rejection, uint64_t> rejections;
+  std::map<std::string, ZoneBytes> zones;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
   Histogram overhead_ns;  // the gateway's own time
   WorkerGauges gauges;
@@ -123,7 +147,15 @@ class WorkerStats {
   void record(const RequestRecord& r);
   // One attempt at an upstream; `duration_ns` from connecting to the response's end.
   void attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns);
-  void retry(const ObjectInfo& upstream);
+  void retry(const ObjectInfo& upstream, RetryReason reason);
+  void upstream_gauges(const ObjectInfo& upstream, const UpstreamGauges& gauges);
+  // Zones are counted at the pool's index of them.
+  void name_zone(uint32_t index, const std::string& zone);
+  void zone_bytes(uint32_t index, uint64_t sent, uint64_t received) {
+    if (index >= zones_.size()) return;
+    zones_[index].second.sent += sent;
+    zones_[index].second.received += received;
+  }
   void policy(const Policy::Info& policy, PolicyVerdict verdict);
   // A Plan decides like a policy; its verdicts are kept among theirs.
   void plan(uint64_t plan_uid, PolicyVerdict verdict);
@@ -140,6 +172,7 @@ class WorkerStats {
   std::vector<PolicyStats> policies_;
   std::map<uint64_t, PolicyStats> plans_;
   std::map<Rejection, uint64_t> rejections_;  // at most kMaxRejections
+  std::vector<std::pair<std::string, ZoneBytes>> zones_;
   RouteStats unmatched_;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
   Histogram overhead_ns_;

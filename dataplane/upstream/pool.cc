@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/http/uri.h"
+#include "dataplane/routing/hash.h"
 #include "dataplane/snapshot/snapshot.h"
+#include "dataplane/upstream/endpoint.h"
+#include "dataplane/upstream/socket_address.h"
 
 namespace gw {
 
@@ -11,71 +15,58 @@ using http1::ClientSession;
 
 namespace {
 
-struct SessionList {
-  ClientSession* head = nullptr;
-  size_t size = 0;
+constexpr uint64_t kKeySeed = 0x68617368206f6e21;
 
-  void push(ClientSession& s) {
-    s.prev = nullptr;
-    s.next = head;
-    if (head != nullptr) head->prev = &s;
-    head = &s;
-    ++size;
+bool parse_hex16(std::string_view text, uint64_t& out) {
+  if (text.size() != 16) return false;
+  out = 0;
+  for (char c : text) {
+    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return false;
+    out = out << 4 | static_cast<uint64_t>(digit);
   }
-  void remove(ClientSession& s) {
-    if (s.prev != nullptr) s.prev->next = s.next;
-    if (s.next != nullptr) s.next->prev = s.prev;
-    if (head == &s) head = s.next;
-    s.prev = s.next = nullptr;
-    --size;
-  }
-};
+  return true;
+}
 
-socklen_t fill(const IpAddress& address, uint16_t port, sockaddr_storage& out) {
-  std::memset(&out, 0, sizeof out);
-  if (address.is_v4()) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(out);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, address.bytes.data() + 12, 4);
-    return sizeof v4;
-  } else {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
-    return sizeof v6;
+// What `hashOn` names, or the affinity cookie.
+void read_key(const BalanceConfig& config, const UpstreamPool::Ask& ask, PickInput& out) {
+  std::string_view text;
+  if (config.by == BalanceConfig::By::kCookie) {
+    out.has_key = parse_hex16(cookie_find(ask.request->headers, config.name), out.key);
+    return;
   }
+  switch (config.hash_on) {
+    case BalanceConfig::HashOn::kAddress:
+      out.has_key = true;
+      out.key = ask.client.hash();
+      return;
+    case BalanceConfig::HashOn::kPath: text = ask.request->path; break;
+    case BalanceConfig::HashOn::kCookie: text = cookie_find(ask.request->headers, config.name); break;
+    case BalanceConfig::HashOn::kHeader:
+      if (const HeaderField* f = ask.request->headers.find(config.name)) text = f->value;
+      break;
+    default: return;
+  }
+  out.has_key = !text.empty();
+  out.key = hash_bytes(text, kKeySeed);
+}
+
+std::vector<Balancer::Member> members_of(const UpstreamState& upstream) {
+  std::vector<Balancer::Member> out;
+  out.reserve(upstream.endpoints.size());
+  for (const auto& e : upstream.endpoints) out.push_back({e.get(), e->authority, e->zone, e->well()});
+  return out;
 }
 
 }  // namespace
 
-// One target of one upstream, and this worker's connections to it.
-struct UpstreamPool::Endpoint {
-  std::string host, authority;
-  uint16_t port = 0;
-  bool is_address = false;
-  IpAddress address;
-  int64_t weight = 1;
-  int64_t current = 0;  // of the smooth round robin
-  size_t next_address = 0;
-  bool retired = false;
-  SessionList idle, busy;
-  // Sessions that wait for the name's addresses.
-  std::vector<std::pair<ClientSession*, int64_t>> waiting;
-
-  size_t connections() const { return idle.size + busy.size; }
-};
-
-struct UpstreamPool::Upstream {
-  uint64_t uid = 0;
-  const UpstreamConfig* config = nullptr;  // compared only: targets are current for this one
-  std::vector<std::unique_ptr<Endpoint>> endpoints;
-  int64_t total_weight = 0;
-};
-
-UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver)
-    : loop_(loop), resolver_(resolver), bury_task_([](void* self) { static_cast<UpstreamPool*>(self)->bury(); }, this) {
+UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver, PoolOptions options)
+    : loop_(loop),
+      resolver_(resolver),
+      options_(std::move(options)),
+      zones_{""},
+      bury_task_([](void* self) { static_cast<UpstreamPool*>(self)->bury(); }, this),
+      waiting_task_([](void* self) { static_cast<UpstreamPool*>(self)->serve_waiting(); }, this) {
   resolver_.on_answer([this](const std::string& host) { answered(host); });
 }
 
@@ -85,115 +76,336 @@ UpstreamPool::~UpstreamPool() {
   bury();
 }
 
-UpstreamPool::Upstream& UpstreamPool::state_of(const UpstreamConfig& config) {
+UpstreamState& UpstreamPool::state_of(const UpstreamConfig& config) {
   if (config.index >= upstreams_.size()) upstreams_.resize(config.index + 1);
-  std::unique_ptr<Upstream>& slot = upstreams_[config.index];
+  std::unique_ptr<UpstreamState>& slot = upstreams_[config.index];
   if (slot == nullptr || slot->uid != config.uid) {
     if (slot != nullptr) {
-      for (auto& endpoint : slot->endpoints) {
-        retire(*endpoint);
-        retired_.push_back(std::move(endpoint));
-      }
+      for (auto& endpoint : slot->endpoints) retire(std::move(endpoint));
     }
-    slot = std::make_unique<Upstream>();
+    slot = std::make_unique<UpstreamState>();
     slot->uid = config.uid;
   }
   if (slot->config == nullptr) update(*slot, config);
   return *slot;
 }
 
-void UpstreamPool::update(Upstream& upstream, const UpstreamConfig& config) {
+void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config) {
+  bool first = upstream.config == nullptr;
   std::vector<std::unique_ptr<Endpoint>> before = std::move(upstream.endpoints);
   upstream.endpoints.clear();
-  upstream.total_weight = 0;
+  upstream.config = config.shared_from_this();
   for (const UpstreamTarget& target : config.targets) {
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) { return e && e->authority == target.authority; });
-    std::unique_ptr<Endpoint> endpoint = kept != before.end() ? std::move(*kept) : std::make_unique<Endpoint>();
-    endpoint->host = target.host;
-    endpoint->authority = target.authority;
-    endpoint->port = target.port;
-    endpoint->is_address = target.is_address;
-    endpoint->address = target.address;
-    endpoint->weight = target.weight;
-    endpoint->current = 0;
-    upstream.total_weight += target.weight;
+    bool is_new = kept == before.end();
+    std::unique_ptr<Endpoint> endpoint = is_new ? std::make_unique<Endpoint>() : std::move(*kept);
+    endpoint->upstream = &upstream;
+    adopt(*endpoint, target, is_new && !first, config.balance);
     upstream.endpoints.push_back(std::move(endpoint));
   }
-  upstream.config = &config;
   for (auto& endpoint : before) {
-    if (endpoint == nullptr) continue;
-    retire(*endpoint);
-    if (endpoint->connections() > 0) retired_.push_back(std::move(endpoint));
+    if (endpoint != nullptr) retire(std::move(endpoint));
+  }
+  if (!config.breaker) upstream.breaker.reset();
+  if (!config.passive) {
+    for (auto& endpoint : upstream.endpoints) endpoint->outlier = OutlierDetector();
+  }
+  refresh(upstream, true);
+  if (!upstream.waiting.empty()) loop_.defer(waiting_task_);
+}
+
+void UpstreamPool::adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance) {
+  endpoint.host = target.host;
+  endpoint.authority = target.authority;
+  endpoint.zone = target.zone;
+  endpoint.zone_index = zone_index(target.zone);
+  endpoint.port = target.port;
+  endpoint.is_address = target.is_address;
+  endpoint.address = target.address;
+  endpoint.weight = target.weight;
+  endpoint.priority = target.priority;
+  endpoint.probe_failed = probe_failed_.contains({endpoint.upstream->uid, target.authority});
+  if (!endpoint.upstream->config->active) endpoint.probe_failed = false;
+  if (balance.slow_start_ms == 0) {
+    endpoint.ramp_until_ns = 0;
+  } else if (is_new) {
+    endpoint.ramp_from_ns = options_.clock->mono_ns();
+    endpoint.ramp_until_ns = endpoint.ramp_from_ns + balance.slow_start_ms * 1'000'000;
   }
 }
 
-void UpstreamPool::retire(Endpoint& endpoint) {
-  endpoint.retired = true;
-  while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
-  for (ClientSession* s = endpoint.busy.head; s != nullptr; s = s->next) s->retire();
+uint32_t UpstreamPool::zone_index(const std::string& zone) {
+  auto it = std::find(zones_.begin(), zones_.end(), zone);
+  if (it == zones_.end()) it = zones_.insert(it, zone);
+  uint32_t index = static_cast<uint32_t>(it - zones_.begin());
+  options_.stats->name_zone(index, zone);
+  return index;
+}
+
+void UpstreamPool::refresh(UpstreamState& upstream, bool targets_changed) {
+  std::vector<Balancer::Member> members = members_of(upstream);
+  const BalanceConfig& balance = upstream.config->balance;
+  if (targets_changed) upstream.balancer.configure(balance, members);
+  upstream.balancer.refresh(balance, members, options_.zone, options_.clock->mono_ns());
+  upstream.next_return_ns = 0;
+  for (const auto& e : upstream.endpoints) {
+    int64_t until = e->outlier.ejected_until_ns();
+    if (until != 0 && (upstream.next_return_ns == 0 || until < upstream.next_return_ns)) upstream.next_return_ns = until;
+  }
+}
+
+void UpstreamPool::return_ejected(UpstreamState& upstream, int64_t now_ns) {
+  int64_t slow_start_ms = upstream.config->balance.slow_start_ms;
+  for (auto& e : upstream.endpoints) {
+    if (!e->ejected() || e->outlier.ejected_until_ns() > now_ns) continue;
+    e->outlier.come_back(now_ns);
+    e->ramp_from_ns = now_ns;
+    e->ramp_until_ns = slow_start_ms == 0 ? 0 : now_ns + slow_start_ms * 1'000'000;
+  }
+  refresh(upstream, false);
+}
+
+void UpstreamPool::retire(std::unique_ptr<Endpoint> endpoint) {
+  endpoint->upstream = nullptr;
+  while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
+  for (ClientSession* s = endpoint->busy.head; s != nullptr; s = s->next) s->retire();
+  if (endpoint->connections() > 0 || endpoint->in_work > 0) retired_.push_back(std::move(endpoint));
 }
 
 void UpstreamPool::configure(const Snapshot& snapshot) {
   for (const auto& config : snapshot.upstreams()) {
     if (config == nullptr || config->index >= upstreams_.size() || upstreams_[config->index] == nullptr) continue;
-    Upstream& upstream = *upstreams_[config->index];
-    if (upstream.uid == config->uid && upstream.config != config.get()) update(upstream, *config);
+    UpstreamState& upstream = *upstreams_[config->index];
+    if (upstream.uid == config->uid && upstream.config != config) update(upstream, *config);
   }
   for (uint32_t i = 0; i < upstreams_.size(); ++i) {
-    if (upstreams_[i] == nullptr || snapshot.upstream(i) != nullptr) continue;
-    for (auto& endpoint : upstreams_[i]->endpoints) {
-      retire(*endpoint);
-      if (endpoint->connections() > 0) retired_.push_back(std::move(endpoint));
-    }
+    // Exchanges that wait keep the snapshot that they started with, and the upstream's state with it.
+    if (upstreams_[i] == nullptr || snapshot.upstream(i) != nullptr || !upstreams_[i]->waiting.empty()) continue;
+    for (auto& endpoint : upstreams_[i]->endpoints) retire(std::move(endpoint));
     upstreams_[i].reset();
   }
 }
 
-UpstreamPool::Endpoint* UpstreamPool::pick(Upstream& upstream, const void* avoid) {
-  if (upstream.endpoints.size() == 1) {
-    Endpoint* only = upstream.endpoints.front().get();
-    return only->weight > 0 ? only : nullptr;
+void UpstreamPool::apply(const HealthChange& change) {
+  std::pair<uint64_t, std::string> key(change.upstream_uid, change.authority);
+  if (change.what == HealthChange::What::kProbeFailed) probe_failed_.insert(key);
+  if (change.what == HealthChange::What::kProbeGood) probe_failed_.erase(key);
+  for (auto& upstream : upstreams_) {
+    if (upstream == nullptr || upstream->uid != change.upstream_uid) continue;
+    for (auto& endpoint : upstream->endpoints) {
+      if (endpoint->authority != change.authority) continue;
+      if (change.what == HealthChange::What::kEjected) {
+        if (!upstream->config->passive) continue;
+        endpoint->outlier.set_out_until(change.until_ns);
+      } else {
+        bool failed = change.what == HealthChange::What::kProbeFailed && upstream->config->active.has_value();
+        if (endpoint->probe_failed && !failed && upstream->config->balance.slow_start_ms > 0) {
+          endpoint->ramp_from_ns = options_.clock->mono_ns();
+          endpoint->ramp_until_ns = endpoint->ramp_from_ns + upstream->config->balance.slow_start_ms * 1'000'000;
+        }
+        endpoint->probe_failed = failed;
+      }
+      // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
+      if (!endpoint->well()) {
+        while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
+      }
+    }
+    refresh(*upstream, false);
   }
-  Endpoint* best = nullptr;
-  int64_t total = 0;
-  for (auto& endpoint : upstream.endpoints) {
-    if (endpoint->weight == 0 || endpoint.get() == avoid) continue;
-    endpoint->current += endpoint->weight;
-    total += endpoint->weight;
-    if (best == nullptr || endpoint->current > best->current) best = endpoint.get();
-  }
-  if (best != nullptr) {
-    best->current -= total;
-    return best;
-  }
-  for (auto& endpoint : upstream.endpoints) {
-    if (endpoint.get() == avoid && endpoint->weight > 0) return endpoint.get();
-  }
-  return nullptr;
 }
 
-UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, UpstreamEvents& events, Method method,
-                                             const void* avoid, bool fresh) {
-  Upstream& upstream = state_of(config);
-  Endpoint* endpoint = pick(upstream, avoid);
-  if (endpoint == nullptr) {
-    return {nullptr, nullptr, {Reason::kNoHealthyEndpoint, ProxyError::Retry::kNever, "every target of the upstream has weight 0"}};
+bool UpstreamPool::may_eject(const UpstreamState& upstream, const PassiveHealthConfig& config) const {
+  uint64_t total = 0, out = 0;
+  for (const auto& e : upstream.endpoints) {
+    total += e->weight;
+    if (e->ejected()) out += e->weight;
   }
-  if (!fresh && endpoint->idle.head != nullptr) {
+  if (out == 0) return upstream.endpoints.size() > 1 || config.max_ejected_ppm == 1'000'000;
+  return out * 1'000'000 < static_cast<uint64_t>(config.max_ejected_ppm) * total;
+}
+
+void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns) {
+  const PassiveHealthConfig& config = *upstream.config->passive;
+  if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, config)) return;
+  HealthChange change{upstream.uid, endpoint.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
+  options_.stats->count(Counter::kUpstreamEjections);
+  while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
+  refresh(upstream, false);
+  if (options_.on_ejected) options_.on_ejected(change);
+}
+
+// A worker's part of a limit of the node.
+size_t UpstreamPool::share(int limit) const { return std::max<size_t>(1, static_cast<size_t>(limit) / options_.workers); }
+
+// The limits of the circuit breaker. Nothing set: go on.
+UpstreamPool::Acquired UpstreamPool::admit(UpstreamState& upstream, UpstreamEvents& events, const Ask& ask) {
+  const BreakerConfig& limits = *upstream.config->breaker;
+  Acquired out;
+  auto refuse = [&](const char* why) {
+    options_.stats->count(Counter::kUpstreamCircuitOpen);
+    out.error = {Reason::kCircuitOpen, ProxyError::Retry::kNever, why};
+  };
+  switch (upstream.breaker.ask(ask.now_ns)) {
+    case CircuitBreaker::Answer::kNo: refuse("the upstream failed too often; circuitBreaker.openFor has not passed"); return out;
+    case CircuitBreaker::Answer::kProbe: out.attempt.probe = true; return out;
+    case CircuitBreaker::Answer::kYes: break;
+  }
+  size_t waiting = upstream.waiting.size();
+  if (limits.max_requests > 0 && !ask.waited && upstream.in_work + waiting >= share(limits.max_requests)) {
+    refuse("circuitBreaker.maxRequests are in work");
+    return out;
+  }
+  if (limits.max_connections == 0) return out;
+  if (upstream.in_work < share(limits.max_connections) && (ask.waited || waiting == 0)) return out;
+  if (!ask.waited && waiting >= (limits.max_pending == 0 ? 0 : share(limits.max_pending))) {
+    refuse("circuitBreaker.maxConnections are in use, and maxPending requests wait for one");
+    return out;
+  }
+  if (ask.waited) {
+    upstream.waiting.push_front(&events);
+  } else {
+    upstream.waiting.push_back(&events);
+  }
+  out.wait = true;
+  return out;
+}
+
+Endpoint* UpstreamPool::pick(UpstreamState& upstream, const Ask& ask, uint64_t& new_cookie) {
+  if (upstream.next_return_ns != 0 && ask.now_ns >= upstream.next_return_ns) return_ejected(upstream, ask.now_ns);
+  PickInput in;
+  in.avoid = static_cast<const Endpoint*>(ask.avoid);
+  in.now_ns = ask.now_ns;
+  const BalanceConfig& balance = upstream.config->balance;
+  if (balance.by >= BalanceConfig::By::kHash) read_key(balance, ask, in);
+  auto* endpoint = static_cast<Endpoint*>(upstream.balancer.pick(balance, in, upstream.in_work, *options_.random));
+  if (endpoint != nullptr && balance.by == BalanceConfig::By::kCookie && !(in.has_key && in.key == endpoint->id)) {
+    new_cookie = endpoint->id;
+  }
+  return endpoint;
+}
+
+UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, UpstreamEvents& events, const Ask& ask) {
+  UpstreamState& upstream = state_of(config);
+  Acquired out;
+  const std::optional<BreakerConfig>& breaker = upstream.config->breaker;
+  if (breaker) {
+    out = admit(upstream, events, ask);
+    if (out.wait || out.error.reason != Reason::kNone) return out;
+  }
+  Endpoint* endpoint = pick(upstream, ask, out.cookie);
+  if (endpoint == nullptr || endpoint->connections() >= kMaxConnections) {
+    if (out.attempt.probe) upstream.breaker.ended(*breaker, false, false, true, ask.now_ns);
+    out.error = endpoint == nullptr
+                    ? ProxyError{Reason::kNoHealthyEndpoint, ProxyError::Retry::kNever, "no target of the upstream is well and has a weight"}
+                    : ProxyError{Reason::kOverload, ProxyError::Retry::kNever, "too many connections to the upstream's target"};
+    if (endpoint != nullptr) options_.stats->count(Counter::kUpstreamPoolFull);
+    return out;
+  }
+  out.attempt.endpoint = endpoint;
+  out.attempt.retry = ask.retry;
+  ++endpoint->in_work;
+  ++endpoint->attempts;
+  ++upstream.in_work;
+  if (ask.retry) {
+    ++upstream.retries;
+  } else {
+    upstream.budget.deposit(config.retry.budget_ppm);
+  }
+  if (!ask.fresh && endpoint->idle.head != nullptr) {
     ClientSession& session = *endpoint->idle.head;
     endpoint->idle.remove(session);
     endpoint->busy.push(session);
     session.pooled = false;
-    session.lease(events, method);
-    return {&session, endpoint, {}};
+    session.lease(events, ask.request->method);
+    out.stream = &session;
+    return out;
   }
-  if (endpoint->connections() >= kMaxConnections) {
-    return {nullptr, endpoint, {Reason::kOverload, ProxyError::Retry::kNever, "too many connections to the upstream's target"}};
-  }
+  if (breaker && breaker->max_connections > 0) make_room(upstream);
   ClientSession& session = open(*endpoint);
-  session.lease(events, method);
+  session.lease(events, ask.request->method);
   connect(session, *endpoint, config.connect_ms);
-  return {&session, endpoint, {}};
+  out.stream = &session;
+  return out;
+}
+
+// Idle connections to other targets count, too.
+void UpstreamPool::make_room(UpstreamState& upstream) {
+  size_t all = 0;
+  Endpoint* most = nullptr;
+  for (auto& e : upstream.endpoints) {
+    all += e->connections();
+    if (e->idle.head != nullptr && (most == nullptr || e->idle.size > most->idle.size)) most = e.get();
+  }
+  if (all >= share(upstream.config->breaker->max_connections) && most != nullptr) most->idle.head->close();
+}
+
+void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int64_t now_ns) {
+  Endpoint* endpoint = attempt.endpoint;
+  if (endpoint == nullptr) return;
+  attempt.endpoint = nullptr;
+  --endpoint->in_work;
+  bool ok = result == AttemptResult::kOk && status < 500;
+  bool counts = result != AttemptResult::kCancelled;
+  if (counts && !ok) ++endpoint->failures;
+  UpstreamState* upstream = endpoint->upstream;
+  if (upstream == nullptr) {
+    loop_.defer(bury_task_);
+    return;
+  }
+  --upstream->in_work;
+  if (attempt.retry) --upstream->retries;
+  if (upstream->config->breaker && upstream->breaker.ended(*upstream->config->breaker, ok, counts, attempt.probe, now_ns)) {
+    options_.stats->count(Counter::kUpstreamCircuitOpened);
+  }
+  if (counts && upstream->config->passive && endpoint->outlier.ended(*upstream->config->passive, ok, now_ns)) {
+    eject(*upstream, *endpoint, now_ns);
+  }
+  if (!upstream->waiting.empty()) loop_.defer(waiting_task_);
+}
+
+// Exchanges whose turn has come, in the order in which they began to wait.
+void UpstreamPool::serve_waiting() {
+  for (size_t i = 0; i < upstreams_.size(); ++i) {
+    UpstreamState* upstream = upstreams_[i].get();
+    if (upstream == nullptr) continue;
+    for (size_t left = upstream->waiting.size(); left > 0 && !upstream->waiting.empty(); --left) {
+      const auto& limits = upstream->config->breaker;
+      if (limits && limits->max_connections > 0 && upstream->in_work >= share(limits->max_connections)) break;
+      UpstreamEvents* events = upstream->waiting.front();
+      upstream->waiting.pop_front();
+      events->on_upstream_available();
+    }
+  }
+}
+
+void UpstreamPool::stop_waiting(const UpstreamConfig& config, UpstreamEvents& events) {
+  if (config.index >= upstreams_.size() || upstreams_[config.index] == nullptr) return;
+  std::erase(upstreams_[config.index]->waiting, &events);
+}
+
+bool UpstreamPool::take_retry(const UpstreamConfig& config, int64_t now_ns) {
+  UpstreamState& upstream = state_of(config);
+  const std::optional<BreakerConfig>& breaker = upstream.config->breaker;
+  if (breaker && breaker->max_retries >= 0) {
+    size_t most = breaker->max_retries == 0 ? 0 : share(breaker->max_retries);
+    if (upstream.retries >= most) return false;
+  }
+  return upstream.budget.take(now_ns);
+}
+
+uint32_t UpstreamPool::zone_of(const Attempt& attempt) { return attempt.endpoint == nullptr ? 0 : attempt.endpoint->zone_index; }
+
+void UpstreamPool::report() {
+  for (const auto& upstream : upstreams_) {
+    if (upstream == nullptr || upstream->config == nullptr) continue;
+    UpstreamGauges g;
+    for (const auto& e : upstream->endpoints) g.well += e->well() ? 1 : 0;
+    g.waiting = static_cast<int64_t>(upstream->waiting.size());
+    g.in_work = static_cast<int64_t>(upstream->in_work);
+    g.circuit_open = upstream->breaker.open();
+    g.panicking = upstream->balancer.panicking();
+    options_.stats->upstream_gauges(*upstream->config, g);
+  }
 }
 
 ClientSession& UpstreamPool::open(Endpoint& endpoint) {
@@ -207,13 +419,13 @@ ClientSession& UpstreamPool::open(Endpoint& endpoint) {
 void UpstreamPool::connect(ClientSession& session, Endpoint& endpoint, int64_t timeout_ms) {
   sockaddr_storage where;
   if (endpoint.is_address) {
-    socklen_t size = fill(endpoint.address, endpoint.port, where);
+    socklen_t size = fill_socket_address(endpoint.address, endpoint.port, where);
     session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
     return;
   }
   const auto& addresses = resolver_.lookup(endpoint.host);
   if (!addresses.empty()) {
-    socklen_t size = fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
+    socklen_t size = fill_socket_address(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
     session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
     return;
   }
@@ -242,14 +454,14 @@ void UpstreamPool::resolved(Endpoint& endpoint) {
       continue;
     }
     sockaddr_storage where;
-    socklen_t size = fill(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
+    socklen_t size = fill_socket_address(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
     session->connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
   }
 }
 
 void UpstreamPool::session_idle(ClientSession& session) {
   auto& endpoint = *static_cast<Endpoint*>(session.endpoint);
-  if (endpoint.retired || endpoint.idle.size >= kMaxIdle) {
+  if (endpoint.upstream == nullptr || !endpoint.well() || endpoint.idle.size >= kMaxIdle) {
     session.close();
     return;
   }
@@ -271,7 +483,7 @@ void UpstreamPool::bury() {
   std::vector<ClientSession*> dead;
   dead.swap(dead_);
   for (ClientSession* session : dead) delete session;
-  std::erase_if(retired_, [](const auto& endpoint) { return endpoint->connections() == 0; });
+  std::erase_if(retired_, [](const auto& endpoint) { return endpoint->connections() == 0 && endpoint->in_work == 0; });
 }
 
 std::string_view UpstreamPool::session_target(const ClientSession& session) const {

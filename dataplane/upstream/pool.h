@@ -1,24 +1,52 @@
-// One worker's connections to all upstreams: picks a target (smooth weighted round robin), reuses an idle connection to it or
-// makes a new one. Worker's thread.
+// One worker's connections to all upstreams: picks a target that is well, reuses an idle connection to it or makes a new one,
+// and keeps the limits of the upstream's circuit breaker. Worker's thread.
 //
-// State is keyed by the upstream's dense index and survives swaps: targets that stay keep their connections.
+// State is keyed by the upstream's dense index and survives swaps: targets that stay keep their connections and their health.
+// Who fails is found out here (passive) or told by the node (active, and what other workers found): apply().
 #pragma once
 
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "common/base/random.h"
 #include "dataplane/exchange/streams.h"
 #include "dataplane/http1/client_session.h"
 #include "dataplane/loop/resolver.h"
 #include "dataplane/snapshot/config.h"
+#include "dataplane/telemetry/worker_stats.h"
 
 namespace gw {
 
 class Snapshot;
+struct BalancerMember;
+struct Endpoint;
+struct UpstreamState;
+
+// A target is well or not: what active probes, or one worker, found out. For all workers of a node.
+struct HealthChange {
+  enum class What : uint8_t { kProbeFailed, kProbeGood, kEjected };
+  uint64_t upstream_uid = 0;
+  std::string authority;
+  What what = What::kProbeGood;
+  int64_t until_ns = 0;  // of kEjected, monotonic
+};
+
+struct PoolOptions {
+  size_t workers = 1;       // limits of a node are shared by so many
+  std::string zone;         // of the node
+  WorkerStats* stats = nullptr;
+  FastRandom* random = nullptr;
+  const Clock* clock = nullptr;
+  // A target was left out for failing requests; to be told to the other workers. May be null.
+  std::function<void(const HealthChange&)> on_ejected;
+};
 
 class UpstreamPool final : private http1::ClientHost {
  public:
@@ -26,36 +54,69 @@ class UpstreamPool final : private http1::ClientHost {
   static constexpr size_t kMaxConnections = 2048;
   static constexpr size_t kMaxIdle = 512;
 
-  UpstreamPool(Loop& loop, Resolver& resolver);
+  UpstreamPool(Loop& loop, Resolver& resolver, PoolOptions options);
   ~UpstreamPool() override;
 
-  struct Acquired {
-    UpstreamStream* stream = nullptr;  // null: `error`
-    const void* endpoint = nullptr;    // to avoid on the next try
-    ProxyError error;
+  // One try at a target, from acquire() to ended().
+  struct Attempt {
+    Endpoint* endpoint = nullptr;
+    bool retry = false;
+    bool probe = false;  // its outcome closes or opens the circuit
   };
-  // A stream to one of the upstream's targets, not `avoid` where there is another. `fresh`: not an idle connection.
-  Acquired acquire(const UpstreamConfig& config, UpstreamEvents& events, Method method, const void* avoid, bool fresh);
+  struct Ask {
+    const RequestHead* request = nullptr;
+    IpAddress client;
+    const void* avoid = nullptr;  // a target, where there is another
+    bool fresh = false;           // not an idle connection
+    bool retry = false;
+    bool waited = false;          // on_upstream_available() was called
+    int64_t now_ns = 0;
+  };
+  struct Acquired {
+    UpstreamStream* stream = nullptr;
+    bool wait = false;    // no stream yet: on_upstream_available() comes, or stop_waiting() is called
+    Attempt attempt;
+    uint64_t cookie = 0;  // by: cookie: the target's id, which the caller does not have yet
+    ProxyError error;     // where there is neither stream nor wait
+  };
+  Acquired acquire(const UpstreamConfig& config, UpstreamEvents& events, const Ask& ask);
+  // How an attempt ended, once for each stream that was given; `status` 0: there was no answer.
+  void ended(Attempt& attempt, AttemptResult result, int status, int64_t now_ns);
+  void stop_waiting(const UpstreamConfig& config, UpstreamEvents& events);
+  // Whether the upstream's budget and limit of retries allow one more.
+  bool take_retry(const UpstreamConfig& config, int64_t now_ns);
+  // Where the attempt's bytes go, for WorkerStats::zone_bytes().
+  static uint32_t zone_of(const Attempt& attempt);
 
+  void apply(const HealthChange& change);
   // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange.
   void configure(const Snapshot& snapshot);
   // Closes everything; exchanges must be gone.
   void close_all();
 
   size_t connections() const { return live_; }
+  // Health and limits of each upstream that was asked so far, into the stats' gauges.
+  void report();
 
  private:
-  struct Endpoint;
-  struct Upstream;
-
   void session_idle(http1::ClientSession& session) override;
   void session_closed(http1::ClientSession& session) override;
   std::string_view session_target(const http1::ClientSession& session) const override;
 
-  Upstream& state_of(const UpstreamConfig& config);
-  void update(Upstream& upstream, const UpstreamConfig& config);
-  void retire(Endpoint& endpoint);
-  Endpoint* pick(Upstream& upstream, const void* avoid);
+  UpstreamState& state_of(const UpstreamConfig& config);
+  void update(UpstreamState& upstream, const UpstreamConfig& config);
+  void adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance);
+  uint32_t zone_index(const std::string& zone);
+  void refresh(UpstreamState& upstream, bool targets_changed);
+  void return_ejected(UpstreamState& upstream, int64_t now_ns);
+  void retire(std::unique_ptr<Endpoint> endpoint);
+  void eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns);
+  bool may_eject(const UpstreamState& upstream, const PassiveHealthConfig& config) const;
+  Acquired admit(UpstreamState& upstream, UpstreamEvents& events, const Ask& ask);
+  Endpoint* pick(UpstreamState& upstream, const Ask& ask, uint64_t& new_cookie);
+  size_t share(int limit) const;
+  void make_room(UpstreamState& upstream);
+  void serve_waiting();
   http1::ClientSession& open(Endpoint& endpoint);
   void connect(http1::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
   void answered(const std::string& host);
@@ -64,10 +125,14 @@ class UpstreamPool final : private http1::ClientHost {
 
   Loop& loop_;
   Resolver& resolver_;
-  std::vector<std::unique_ptr<Upstream>> upstreams_;      // by dense index
-  std::vector<std::unique_ptr<Endpoint>> retired_;        // wait for their last connection
-  std::vector<http1::ClientSession*> dead_;               // destroyed at the end of the turn
+  const PoolOptions options_;
+  std::vector<std::unique_ptr<UpstreamState>> upstreams_;  // by dense index
+  std::vector<std::unique_ptr<Endpoint>> retired_;         // wait for their last connection and attempt
+  std::vector<http1::ClientSession*> dead_;                // destroyed at the end of the turn
+  std::set<std::pair<uint64_t, std::string>> probe_failed_;  // upstream, authority
+  std::vector<std::string> zones_;
   Deferred bury_task_;
+  Deferred waiting_task_;
   size_t live_ = 0;
 };
 

@@ -31,7 +31,7 @@ struct Worker::ServiceTimer {
 Worker::Worker(WorkerOptions options)
     : options_(std::move(options)),
       resolver_(loop_),
-      pool_(loop_, resolver_),
+      pool_(loop_, resolver_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
       tick_timer_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   if (options_.log != nullptr) log_ = std::make_unique<AccessLogBuffer>(*options_.log);
@@ -272,6 +272,7 @@ void Worker::refresh_gauges() {
   gauges.connections_active = gauges.active_requests;
   gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
+  pool_.report();
 }
 
 // Once a second: what is too dear to do per request.

@@ -32,12 +32,16 @@ struct SocketBinding {
 
 struct WorkerOptions {
   size_t max_connections = 4096;  // of clients; beyond it new ones are closed at once
+  size_t workers = 1;             // of the node: limits of upstreams are shared by so many
+  std::string zone;               // of the node
   const Clock* clock = &SystemClock::instance();
   RateTable* rates = nullptr;
   AccessLog* log = nullptr;
   UsageMeter* usage = nullptr;    // null: nothing is metered
   // No exchange is left on this version's snapshot, and it is not in force. On the worker's thread.
   std::function<void(uint64_t version)> on_drained;
+  // A target was left out for failing requests: for the other workers. On the worker's thread.
+  std::function<void(const HealthChange&)> on_ejected;
   // Takes tables that nothing uses any more, to be freed elsewhere. Any thread.
   std::function<void(Tables)> retire;
 };
@@ -56,6 +60,8 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void install_config(std::shared_ptr<const Snapshot> snapshot, const std::vector<SocketBinding>& sockets);
   void install_directory(std::shared_ptr<const Directory> directory);
   void install_quota(std::shared_ptr<const QuotaView> quota);
+  // loop: what the node's prober or another worker found.
+  void apply_health(const HealthChange& change) { pool_.apply(change); }
   // loop: stops accepting; every connection ends after the exchange in work. `idle` is called once none is left.
   void drain(std::function<void()> idle);
   // loop: cuts what is left.
@@ -112,8 +118,8 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   Loop loop_;
   FastRandom random_;
   Resolver resolver_;
-  UpstreamPool pool_;
   WorkerStats stats_;
+  UpstreamPool pool_;
   std::unique_ptr<AccessLogBuffer> log_;
   ExchangeEnv env_;
 

@@ -1,4 +1,4 @@
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 #include <catch2/catch.hpp>
 
@@ -92,18 +92,33 @@ TEST_CASE("what is not a size is refused with a cure") {
   CHECK(message_of(parse_bytes("5B").status()).find("without unit") != std::string::npos);
 }
 
+TEST_CASE("shares are percent with at most four digits after the point") {
+  CHECK(*parse_percent("20%") == 200'000);
+  CHECK(*parse_percent("0.5%") == 5'000);
+  CHECK(*parse_percent("0.0001%") == 1);
+  CHECK(*parse_percent("125%") == 1'250'000);
+  for (const char* text : {"", "%", "5", "0.5", "-1%", ".5%", "5.%", "5 %", "0.00001%", "five%", "9999999999%"}) {
+    INFO(text);
+    CHECK_FALSE(parse_percent(text).ok());
+  }
+}
+
 TEST_CASE("what is written reads back the same") {
   FastRandom random(1);
   for (int i = 0; i < 5'000; ++i) {
     int64_t value = static_cast<int64_t>(random.next() >> (10 + random.below(50)));
     CHECK(*parse_duration_ms(format_duration_ms(value)) == value);
     CHECK(*parse_bytes(format_bytes(value)) == value);
+    if (value <= 10'000'000'000) CHECK(*parse_percent(format_percent(value)) == value);
   }
   CHECK(format_duration_ms(5'400'000) == "90m");
   CHECK(format_duration_ms(1'500) == "1500ms");
   CHECK(format_duration_ms(0) == "0s");
   CHECK(format_bytes(32'768) == "32KiB");
   CHECK(format_bytes(1'000) == "1000");
+  CHECK(format_percent(50'000) == "5%");
+  CHECK(format_percent(5'000) == "0.5%");
+  CHECK(format_percent(10'001) == "1.0001%");
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST_CASE("what workers count is summed and labelled") {
   a.record(nowhere);
   a.attempt(upstream(9, 0), AttemptResult::kOk, 5'000'000);
   b.attempt(upstream(9, 0), AttemptResult::kTimeout, 5'000'000);
-  b.retry(upstream(9, 0));
+  b.retry(upstream(9, 0), RetryReason::kReused);
   Policy::Info policy{.uid = 8, .owner = "platform", .name = "api-key", .type = "apiKey"};
   a.policy(policy, PolicyVerdict::kNext);
   b.policy(policy, PolicyVerdict::kRespond);

@@ -20,4 +20,9 @@ absl::StatusOr<int64_t> parse_bytes(std::string_view text);
 // The largest unit that divides it: 32768 is "32KiB", 1000 "1000".
 std::string format_bytes(int64_t bytes);
 
+// A share in millionths: `5%` is 50000. At most four digits after the point.
+absl::StatusOr<int64_t> parse_percent(std::string_view text);
+// 50000 is "5%", 5000 "0.5%".
+std::string format_percent(int64_t millionths);
+
 }  // namespace gw

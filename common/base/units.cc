@@ -1,4 +1,4 @@
-#include "common/config/units.h"
+#include "common/base/units.h"
 
 #include "common/base/status.h"
 
@@ -127,6 +127,39 @@ std::string format_bytes(int64_t bytes) {
     if (bytes % unit.size == 0) return std::to_string(bytes / unit.size) + std::string(unit.name);
   }
   return {};  // not reached: 1 divides everything
+}
+
+absl::StatusOr<int64_t> parse_percent(std::string_view text) {
+  auto wrong = [](std::string_view what) {
+    return invalid_argument(std::string(what) + "; write a share such as 5% or 0.5%");
+  };
+  if (text.empty()) return wrong("is empty");
+  if (text[0] == '-') return wrong("is negative");
+  if (text.back() != '%') return wrong("has no %");
+  text.remove_suffix(1);
+  int64_t whole = take_number(text);
+  if (whole < 0 || whole > 1'000'000) return wrong("is not a share");
+  int64_t part = 0, unit = 1000;  // millionths of the first digit after the point
+  if (!text.empty()) {
+    if (text[0] != '.' || text.size() < 2) return wrong("is not a share");
+    for (char c : text.substr(1)) {
+      if (!is_digit(c)) return wrong("is not a share");
+      if (unit == 0) return wrong("has more than four digits after the point");
+      part += (c - '0') * unit;
+      unit /= 10;
+    }
+  }
+  return whole * 10'000 + part;
+}
+
+std::string format_percent(int64_t millionths) {
+  std::string out = std::to_string(millionths / 10'000);
+  if (int64_t part = millionths % 10'000; part != 0) {
+    std::string digits = std::to_string(10'000 + part).substr(1);
+    while (digits.back() == '0') digits.pop_back();
+    out += "." + digits;
+  }
+  return out + "%";
 }
 
 }  // namespace gw

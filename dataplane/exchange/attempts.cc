@@ -1,0 +1,223 @@
+// The exchange's way to a target: an attempt, waiting for a connection, and what is tried again after a failure.
+
+#include <algorithm>
+
+#include "dataplane/exchange/exchange.h"
+
+namespace gw {
+namespace {
+
+constexpr int kMaxBackoffDoublings = 6;
+
+AttemptResult result_of(Reason reason) {
+  switch (reason) {
+    case Reason::kUpstreamConnect: return AttemptResult::kConnect;
+    case Reason::kUpstreamTimeout: return AttemptResult::kTimeout;
+    case Reason::kUpstreamInvalid: return AttemptResult::kInvalid;
+    default: return AttemptResult::kReset;
+  }
+}
+
+std::string_view affinity_cookie(const std::string& name, uint64_t id, Arena& arena) {
+  constexpr std::string_view kAttributes = "; Path=/; HttpOnly; SameSite=Lax";
+  char* out = arena.allocate(name.size() + 17 + kAttributes.size());
+  char* at = std::copy(name.begin(), name.end(), out);
+  *at++ = '=';
+  for (int shift = 60; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[id >> shift & 15];
+  at = std::copy(kAttributes.begin(), kAttributes.end(), at);
+  return {out, static_cast<size_t>(at - out)};
+}
+
+}  // namespace
+
+// Whether the body is kept while it is sent, so that it can be sent again.
+void Exchange::plan_replay() {
+  const RetryConfig& config = upstream_config_->retry;
+  replaying_ = request_.has_body && config.configured && config.tries > 0 && config.body_bytes > 0 &&
+               request_.content_length <= static_cast<int64_t>(config.body_bytes) && (config.on_connect || method_allows_retry());
+}
+
+void Exchange::keep_for_replay(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (replay_.size() + piece.size() > upstream_config_->retry.body_bytes || (trailers != nullptr && trailers->size() > 0)) {
+    replaying_ = false;
+    replay_.clear();
+    return;
+  }
+  replay_.append(piece);
+  replay_last_ = last;
+}
+
+// Takes a connection and gives it the request's head. kWaiting: on_upstream_available() goes on. kAnswered: with an error.
+Exchange::Tried Exchange::attempt() {
+  UpstreamPool::Ask ask;
+  ask.request = &request_;
+  ask.client = ctx_.client;
+  ask.avoid = avoid_;
+  ask.fresh = ask.retry = record_.attempts > 0;
+  ask.waited = waiting_;
+  ask.now_ns = record_.attempts == 0 && !waiting_ ? ctx_.now_ns : env_.clock->mono_ns();
+  waiting_ = false;
+  UpstreamPool::Acquired acquired = env_.pool->acquire(*upstream_config_, *this, ask);
+  if (acquired.wait) {
+    waiting_ = true;
+    step_ = Step::kWait;
+    if (!request_done_ && !downstream_paused_) {
+      downstream_->pause_request();
+      downstream_paused_ = true;
+    }
+    if (!ask.waited) env_.loop->arm(timer_, upstream_config_->connect_ms);
+    return Tried::kWaiting;
+  }
+  ++record_.attempts;
+  attempt_ns_ = ask.now_ns;
+  if (acquired.stream == nullptr) {
+    fail(acquired.error);
+    return Tried::kAnswered;
+  }
+  attempt_ = acquired.attempt;
+  avoid_ = attempt_.endpoint;
+  upstream_ = acquired.stream;
+  if (acquired.cookie != 0) {
+    target_cookie_ = affinity_cookie(upstream_config_->balance.name, acquired.cookie, arena_);
+  } else {
+    target_cookie_ = {};
+  }
+  record_.target = arena_.copy(upstream_->target());
+  upstream_->send_head(request_);
+  return Tried::kSent;
+}
+
+void Exchange::on_upstream_available() {
+  if (step_ != Step::kWait) return;
+  step_ = Step::kForward;
+  bool again = record_.attempts > 0;
+  if (attempt() != Tried::kSent) return;
+  timer_.cancel();
+  if (again) {
+    send_again();
+  } else if (request_pipe_ != nullptr) {
+    forward_piped(piped_last_, nullptr);
+  } else {
+    send_request_on();
+  }
+  if (upstream_ != nullptr) upstream_->flush();
+}
+
+bool Exchange::method_allows_retry() const {
+  return request_.method != Method::kOther && (upstream_config_->retry.methods & method_bit(request_.method)) != 0;
+}
+
+bool Exchange::may_retry(const ProxyError& error) const {
+  const RetryConfig& config = upstream_config_->retry;
+  if (response_begun_ || response_head_held_ || record_.attempts > config.tries || (body_sent_ && !replaying_)) return false;
+  if (error.retry == ProxyError::Retry::kSafe) {
+    if (config.configured) return config.on_connect;
+    size_t targets = upstream_config_->targets.size();
+    return targets > 1 && static_cast<size_t>(record_.attempts) < targets;
+  }
+  if (error.retry == ProxyError::Retry::kIfReused && is_idempotent(request_.method) && (!request_.has_body || replaying_)) return true;
+  if (!config.configured || !method_allows_retry()) return false;
+  return (error.reason == Reason::kUpstreamReset && config.on_reset) || (error.reason == Reason::kUpstreamTimeout && config.on_timeout);
+}
+
+// Whether the upstream has not had enough retries yet; if so it is counted.
+bool Exchange::take_retry(RetryReason reason) {
+  if (!env_.pool->take_retry(*upstream_config_, env_.clock->mono_ns())) {
+    env_.stats->count(Counter::kRetryRefused);
+    return false;
+  }
+  env_.stats->retry(*upstream_config_, reason);
+  return true;
+}
+
+// Full jitter: up to `backoff`, doubled for each try.
+void Exchange::back_off() {
+  int64_t most_ms = upstream_config_->retry.backoff_ms << std::min(record_.attempts - 1, kMaxBackoffDoublings);
+  int64_t wait_ms = most_ms > 0 ? static_cast<int64_t>(env_.random->below(static_cast<uint64_t>(most_ms) + 1)) : 0;
+  if (wait_ms == 0) {
+    try_again();
+    return;
+  }
+  step_ = Step::kBackoff;
+  if (!request_done_ && !downstream_paused_) {
+    downstream_->pause_request();
+    downstream_paused_ = true;
+  }
+  env_.loop->arm(timer_, wait_ms);
+}
+
+void Exchange::try_again() {
+  step_ = Step::kForward;
+  if (attempt() != Tried::kSent) return;
+  send_again();
+  if (upstream_ != nullptr) upstream_->flush();
+}
+
+// What was sent before, then what has come since.
+void Exchange::send_again() {
+  if (request_.has_body && body_sent_) {
+    upstream_->send_data(replay_, replay_last_, nullptr);
+    if (replay_last_) {
+      request_sent();
+      return;
+    }
+  }
+  send_request_on();
+}
+
+void Exchange::on_upstream_failed(const ProxyError& error) {
+  upstream_ = nullptr;
+  if (step_ == Step::kDone) return;
+  attempt_ended(result_of(error.reason), env_.clock->mono_ns());
+  // After a timeout it is known already whether the request had got there.
+  if (error.retry != ProxyError::Retry::kSafe && error.reason != Reason::kUpstreamTimeout) record_.reached_upstream = true;
+  if (!may_retry(error)) {
+    fail(error);
+    return;
+  }
+  RetryReason reason = error.reason == Reason::kUpstreamTimeout ? RetryReason::kTimeout : RetryReason::kReset;
+  if (error.retry == ProxyError::Retry::kSafe) reason = RetryReason::kConnect;
+  if (error.retry == ProxyError::Retry::kIfReused) {
+    reason = RetryReason::kReused;
+    env_.stats->count(Counter::kRetryReused);
+    avoid_ = nullptr;  // the target is well, only that connection was old
+  }
+  if (reason == RetryReason::kConnect || reason == RetryReason::kReused) record_.reached_upstream = false;
+  if (!take_retry(reason)) {
+    fail(error);
+  } else if (upstream_config_->retry.configured && reason != RetryReason::kReused) {
+    back_off();
+  } else {
+    try_again();
+  }
+}
+
+// True: the answer is dropped and the request tried again.
+bool Exchange::retry_status() {
+  const RetryConfig& config = upstream_config_->retry;
+  if (!std::binary_search(config.statuses.begin(), config.statuses.end(), response_.status)) return false;
+  if (record_.attempts > config.tries || !method_allows_retry() || (request_.has_body && !(replaying_ && replay_last_))) return false;
+  if (!take_retry(RetryReason::kStatus)) return false;
+  attempt_ended(AttemptResult::kOk, env_.clock->mono_ns());
+  release_upstream();
+  response_.clear();
+  back_off();
+  return true;
+}
+
+void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
+  if (attempt_.endpoint == nullptr) return;
+  record_.upstream_ns += now_ns - attempt_ns_;
+  env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
+  env_.stats->zone_bytes(UpstreamPool::zone_of(attempt_), record_.request_bytes, record_.response_bytes);
+  env_.pool->ended(attempt_, result, response_.status, now_ns);
+}
+
+void Exchange::release_upstream() {
+  if (upstream_ == nullptr) return;
+  UpstreamStream* stream = upstream_;
+  upstream_ = nullptr;
+  stream->release();
+}
+
+}  // namespace gw

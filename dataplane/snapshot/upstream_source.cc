@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <charconv>
+
+#include "common/base/text.h"
+#include "common/http/uri.h"
+#include "dataplane/snapshot/sources.h"
+
+namespace gw {
+namespace {
+
+constexpr uint16_t kIdempotent = (1u << static_cast<unsigned>(Method::kGet)) | (1u << static_cast<unsigned>(Method::kHead)) |
+                                 (1u << static_cast<unsigned>(Method::kPut)) | (1u << static_cast<unsigned>(Method::kDelete)) |
+                                 (1u << static_cast<unsigned>(Method::kOptions));
+
+ActiveHealthConfig active_health(const v1::ActiveHealth& in) {
+  ActiveHealthConfig out;
+  out.path = in.path();
+  out.host = in.host();
+  if (in.has_interval_ms()) out.interval_ms = std::max<int64_t>(in.interval_ms(), 100);
+  if (in.has_timeout_ms()) out.timeout_ms = std::max<int64_t>(in.timeout_ms(), 1);
+  if (in.has_unhealthy_after()) out.unhealthy_after = std::max(in.unhealthy_after(), 1);
+  if (in.has_healthy_after()) out.healthy_after = std::max(in.healthy_after(), 1);
+  return out;
+}
+
+PassiveHealthConfig passive_health(const v1::PassiveHealth& in) {
+  PassiveHealthConfig out;
+  if (in.has_consecutive5xx()) out.consecutive_5xx = std::max(in.consecutive5xx(), 0);
+  if (in.has_success_rate()) {
+    out.below_ppm = in.success_rate().below_ppm();
+    if (in.success_rate().has_interval_ms()) out.window_ms = std::max<int64_t>(in.success_rate().interval_ms(), 100);
+    if (in.success_rate().has_min_requests()) out.min_requests = std::max(in.success_rate().min_requests(), 1);
+  }
+  if (in.has_eject_for_ms()) out.eject_for_ms = std::max<int64_t>(in.eject_for_ms(), 1);
+  if (in.has_max_eject_for_ms()) out.max_eject_for_ms = in.max_eject_for_ms();
+  out.max_eject_for_ms = std::max(out.max_eject_for_ms, out.eject_for_ms);
+  if (in.has_max_ejected_ppm()) out.max_ejected_ppm = in.max_ejected_ppm();
+  return out;
+}
+
+BreakerConfig circuit_breaker(const v1::CircuitBreaker& in) {
+  BreakerConfig out;
+  out.max_connections = in.max_connections();
+  if (in.has_max_pending()) out.max_pending = in.max_pending();
+  out.max_requests = in.max_requests();
+  if (in.has_max_retries()) out.max_retries = in.max_retries();
+  out.open_after_failures = in.open_after_failures();
+  if (in.has_open_for_ms()) out.open_for_ms = std::max<int64_t>(in.open_for_ms(), 1);
+  return out;
+}
+
+}  // namespace
+
+bool Decoder::balance(const v1::Balance& in, BalanceConfig& out) {
+  switch (in.by()) {
+    case v1::Balance::BY_LEAST_REQUEST: out.by = BalanceConfig::By::kLeastRequest; break;
+    case v1::Balance::BY_HASH: out.by = BalanceConfig::By::kHash; break;
+    case v1::Balance::BY_COOKIE: out.by = BalanceConfig::By::kCookie; break;
+    default: break;
+  }
+  if (in.has_hash_on() != (out.by == BalanceConfig::By::kHash)) {
+    return fail("spec.balance.hashOn", "belongs to `by: hash`, and is required there", "GW1430");
+  }
+  if (!in.cookie().empty() && out.by != BalanceConfig::By::kCookie) {
+    return fail("spec.balance.cookie", "belongs to `by: cookie`", "GW1430");
+  }
+  if (out.by == BalanceConfig::By::kCookie) out.name = in.cookie().empty() ? "gw_target" : in.cookie();
+  if (in.has_hash_on()) {
+    const v1::HashOn& on = in.hash_on();
+    out.hash_on = !on.header().empty()                ? BalanceConfig::HashOn::kHeader
+                  : !on.cookie().empty()              ? BalanceConfig::HashOn::kCookie
+                  : on.word() == v1::HashOn::WORD_PATH ? BalanceConfig::HashOn::kPath
+                                                       : BalanceConfig::HashOn::kAddress;
+    out.name = on.header().empty() ? on.cookie() : ascii_lower(on.header());
+  }
+  if (in.has_max_load_ppm()) out.max_load_ppm = std::max<int64_t>(in.max_load_ppm(), 1'000'000);
+  out.zone_aware = in.zone_aware();
+  out.slow_start_ms = in.slow_start_ms();
+  out.panic_threshold_ppm = in.panic_threshold_ppm();
+  return true;
+}
+
+bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
+  out.configured = true;
+  out.tries = std::clamp(in.attempts(), 0, 10);
+  if (in.when_size() > 0) out.on_connect = out.on_reset = false;
+  for (int i = 0; i < in.when_size(); ++i) {
+    const std::string& word = in.when(i);
+    uint16_t status = 0;
+    auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), status);
+    if (word == "connectFailure") {
+      out.on_connect = true;
+    } else if (word == "reset") {
+      out.on_reset = true;
+    } else if (word == "timeout") {
+      out.on_timeout = true;
+    } else if (failure == std::errc() && end == word.data() + word.size() && status >= 400 && status <= 599) {
+      out.statuses.push_back(status);
+    } else {
+      return fail("spec.retries.when[" + std::to_string(i) + "]",
+                  "\"" + word + "\" is none of connectFailure, reset, timeout, and codes from \"400\" to \"599\"", "GW1431");
+    }
+  }
+  std::sort(out.statuses.begin(), out.statuses.end());
+  if (out.on_timeout && !in.has_per_try_ms()) {
+    return fail("spec.retries.when", "has timeout, but retries.perTry does not say after which time", "GW1432");
+  }
+  for (const std::string& name : in.methods()) {
+    Method method = parse_method(name);
+    if (method == Method::kOther) {
+      return fail("spec.retries.methods", "\"" + name + "\" is no method of HTTP; such requests are not tried again", "GW1431");
+    }
+    out.methods |= method_bit(method);
+    if (method == Method::kGet) out.methods |= method_bit(Method::kHead);
+  }
+  if (in.methods_size() == 0) out.methods = kIdempotent;
+  if (in.has_budget_ppm()) out.budget_ppm = in.budget_ppm();
+  out.per_try_ms = in.per_try_ms();
+  if (in.has_backoff_ms()) out.backoff_ms = in.backoff_ms();
+  if (in.has_body_bytes()) out.body_bytes = static_cast<size_t>(in.body_bytes());
+  return true;
+}
+
+bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarget& out) {
+  std::string_view url = in.url();
+  if (url.substr(0, 7) != "http://") return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  std::string_view authority = url.substr(7);
+  while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
+  Arena arena;
+  std::string_view host, why;
+  int port = -1;
+  if (!parse_authority(authority, arena, host, port, why) || port == 0) {
+    return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  }
+  out.host = std::string(host);
+  out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
+  if (auto address = IpAddress::parse(host)) {
+    out.is_address = true;
+    out.address = *address;
+    if (address->is_link_local() || address->is_unspecified()) {
+      return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
+    }
+  }
+  bool v6 = host.find(':') != std::string_view::npos;
+  out.authority = (v6 ? "[" + out.host + "]" : out.host) + ":" + std::to_string(out.port);
+  if (in.has_weight() && in.weight() < 0) return fail(path + ".weight", "must be >= 0");
+  out.weight = in.has_weight() ? static_cast<uint32_t>(in.weight()) : 1;
+  out.zone = in.zone();
+  if (in.priority() < 0 || in.priority() > 15) return fail(path + ".priority", "must be 0 to 15");
+  out.priority = static_cast<uint8_t>(in.priority());
+  return true;
+}
+
+std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, const std::string& bytes) {
+  v1::UpstreamEntry e;
+  if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
+  auto out = std::make_shared<UpstreamConfig>();
+  identify(*out, IndexSpace::kUpstream, key.uid, e.name());
+  for (int i = 0; i < e.targets_size(); ++i) {
+    out->targets.emplace_back();
+    if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
+  }
+  if (out->targets.empty()) return fail("spec.targets", "must name at least one target"), nullptr;
+  if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
+  if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
+  if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
+  if (out->connect_ms < 1 || out->first_byte_ms < 1 || out->idle_ms < 1) return fail("spec.timeouts", "must be > 0"), nullptr;
+  if (!balance(e.balance(), out->balance) || (e.has_retries() && !retries(e.retries(), out->retry))) return nullptr;
+  if (e.health().has_active()) out->active = active_health(e.health().active());
+  if (e.health().has_passive()) out->passive = passive_health(e.health().passive());
+  if (e.has_circuit_breaker()) out->breaker = circuit_breaker(e.circuit_breaker());
+  return out;
+}
+
+}  // namespace gw

@@ -1,0 +1,213 @@
+#include "dataplane/upstream/health_checker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "dataplane/snapshot/snapshot.h"
+#include "dataplane/upstream/socket_address.h"
+
+namespace gw {
+namespace {
+
+using http1::ClientSession;
+
+// One target, asked again and again.
+class Probe final : private UpstreamEvents, private http1::ClientHost {
+ public:
+  using Tell = std::function<void(const HealthChange&)>;
+
+  Probe(Loop& loop, Resolver& resolver, FastRandom& random, const Tell& tell, uint64_t upstream_uid)
+      : loop_(loop),
+        resolver_(resolver),
+        random_(random),
+        tell_(tell),
+        upstream_uid_(upstream_uid),
+        timer_([](void* self) { static_cast<Probe*>(self)->timed_out(); }, this),
+        bury_task_([](void* self) { static_cast<Probe*>(self)->bury(); }, this) {}
+  ~Probe() override {
+    if (session_ != nullptr) finish_session();
+    bury();
+  }
+
+  void configure(const ActiveHealthConfig& config, const UpstreamTarget& target) {
+    bool again = !(config == config_);
+    config_ = config;
+    target_ = target;
+    if (began_ && !again) return;
+    if (session_ != nullptr) finish_session();
+    // The first one soon, but not at the same moment as all others.
+    loop_.arm(timer_, static_cast<int64_t>(random_.below(static_cast<uint64_t>(std::min<int64_t>(config_.interval_ms, 1000)))));
+    began_ = true;
+  }
+  void name_answered(const std::string& host) {
+    if (waiting_ && host == target_.host) connect();
+  }
+  // It is no longer asked: no verdict is left behind.
+  void forget() {
+    if (!well_) tell_({upstream_uid_, target_.authority, HealthChange::What::kProbeGood, 0});
+  }
+
+ private:
+  void ask() {
+    session_ = new ClientSession(loop_, *this);
+    session_->retire();  // a connection for each probe
+    session_->lease(*this, Method::kGet);
+    request_.clear();
+    response_.clear();
+    loop_.arm(timer_, config_.timeout_ms);
+    if (!config_.path.empty()) {
+      request_.method = Method::kGet;
+      request_.method_text = "GET";
+      request_.authority = config_.host.empty() ? std::string_view(target_.authority) : std::string_view(config_.host);
+      request_.target = config_.path;
+      request_.headers.add("user-agent", "Northgate-health");
+      request_.headers.add("accept", "*/*");
+      session_->send_head(request_);
+      session_->flush();
+    }
+    connect();
+  }
+  void connect() {
+    waiting_ = false;
+    IpAddress address = target_.address;
+    if (!target_.is_address) {
+      const auto& known = resolver_.lookup(target_.host);
+      if (known.empty()) {
+        waiting_ = true;
+        return;
+      }
+      address = known[next_address_++ % known.size()];
+    }
+    sockaddr_storage where;
+    socklen_t size = fill_socket_address(address, target_.port, where);
+    session_->connect(reinterpret_cast<sockaddr*>(&where), size, config_.timeout_ms);
+  }
+  void timed_out() {
+    if (session_ == nullptr) {
+      ask();
+    } else {
+      ended(false);
+    }
+  }
+  void ended(bool good) {
+    finish_session();
+    waiting_ = false;
+    in_row_ = good == last_good_ ? in_row_ + 1 : 1;
+    last_good_ = good;
+    if (well_ && !good && in_row_ >= config_.unhealthy_after) {
+      well_ = false;
+      tell_({upstream_uid_, target_.authority, HealthChange::What::kProbeFailed, 0});
+    } else if (!well_ && good && in_row_ >= config_.healthy_after) {
+      well_ = true;
+      tell_({upstream_uid_, target_.authority, HealthChange::What::kProbeGood, 0});
+    }
+    int64_t tenth = std::max<int64_t>(1, config_.interval_ms / 10);
+    loop_.arm(timer_, config_.interval_ms - tenth + static_cast<int64_t>(random_.below(static_cast<uint64_t>(2 * tenth) + 1)));
+  }
+  void finish_session() {
+    ClientSession* session = std::exchange(session_, nullptr);
+    session->release();
+  }
+  void bury() {
+    for (ClientSession* session : std::exchange(dead_, {})) delete session;
+  }
+
+  // UpstreamEvents
+  ResponseHead& response_head() override { return response_; }
+  void on_response_interim(int, const HeaderList&) override {}
+  void on_response_head() override { ended(response_.status >= 200 && response_.status < 400); }
+  void on_response_data(std::string_view, bool, const HeaderList*) override {}
+  void on_upstream_failed(const ProxyError&) override { ended(false); }
+  void on_upstream_drained() override {
+    if (session_ != nullptr && config_.path.empty() && session_->connected()) ended(true);
+  }
+  void on_response_read_done() override {}
+  void on_upstream_available() override {}
+  // ClientHost
+  void session_idle(ClientSession& session) override { session.close(); }
+  void session_closed(ClientSession& session) override {
+    dead_.push_back(&session);
+    loop_.defer(bury_task_);
+  }
+  std::string_view session_target(const ClientSession&) const override { return target_.authority; }
+
+  Loop& loop_;
+  Resolver& resolver_;
+  FastRandom& random_;
+  const Tell& tell_;
+  const uint64_t upstream_uid_;
+  ActiveHealthConfig config_;
+  UpstreamTarget target_;
+  RequestHead request_;
+  ResponseHead response_;
+  ClientSession* session_ = nullptr;
+  std::vector<ClientSession*> dead_;
+  Timer timer_;  // to the next probe, or of the one in work
+  Deferred bury_task_;
+  size_t next_address_ = 0;
+  int in_row_ = 0;
+  bool well_ = true, last_good_ = true, waiting_ = false, began_ = false;
+};
+
+}  // namespace
+
+class HealthChecker::Impl {
+ public:
+  explicit Impl(std::function<void(const HealthChange&)> tell) : tell_(std::move(tell)), resolver_(loop_) {
+    resolver_.on_answer([this](const std::string& host) {
+      for (auto& [key, probe] : probes_) probe->name_answered(host);
+    });
+    thread_ = std::thread([this] {
+      pthread_setname_np(pthread_self(), "gw-health");
+      loop_.run();
+      probes_.clear();
+    });
+  }
+  ~Impl() {
+    loop_.stop();
+    thread_.join();
+  }
+
+  void configure(std::shared_ptr<const Snapshot> snapshot) {
+    loop_.post([this, snapshot = std::move(snapshot)] { take(*snapshot); });
+  }
+
+ private:
+  using Key = std::pair<uint64_t, std::string>;  // upstream, authority
+
+  void take(const Snapshot& snapshot) {
+    std::map<Key, std::unique_ptr<Probe>> next;
+    for (const auto& upstream : snapshot.upstreams()) {
+      if (upstream == nullptr || !upstream->active) continue;
+      for (const UpstreamTarget& target : upstream->targets) {
+        Key key(upstream->uid, target.authority);
+        if (next.contains(key)) continue;  // the same target twice is asked once
+        auto known = probes_.find(key);
+        std::unique_ptr<Probe> probe =
+            known != probes_.end() ? std::move(known->second) : std::make_unique<Probe>(loop_, resolver_, random_, tell_, upstream->uid);
+        if (known != probes_.end()) probes_.erase(known);
+        probe->configure(*upstream->active, target);
+        next.emplace(std::move(key), std::move(probe));
+      }
+    }
+    for (auto& [key, probe] : probes_) probe->forget();
+    probes_ = std::move(next);
+  }
+
+  std::function<void(const HealthChange&)> tell_;
+  Loop loop_;
+  Resolver resolver_;
+  FastRandom random_;
+  std::map<Key, std::unique_ptr<Probe>> probes_;
+  std::thread thread_;
+};
+
+HealthChecker::HealthChecker(std::function<void(const HealthChange&)> tell) : impl_(std::make_unique<Impl>(std::move(tell))) {}
+HealthChecker::~HealthChecker() = default;
+void HealthChecker::configure(std::shared_ptr<const Snapshot> snapshot) { impl_->configure(std::move(snapshot)); }
+
+}  // namespace gw
