@@ -94,6 +94,7 @@ struct ActiveHealthConfig {
 };
 
 struct PassiveHealthConfig {
+  bool connects_only = false;    // only failed connections count: what holds without `health.passive`
   int consecutive_5xx = 5;       // 0: off
   int64_t below_ppm = 0;         // success rate; 0: off
   int64_t window_ms = 10'000;

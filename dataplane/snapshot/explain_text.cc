@@ -133,7 +133,7 @@ std::string target_rules_text(const UpstreamConfig& upstream) {
     add("probed with " + (upstream.active->path.empty() ? std::string("a connection") : "GET " + upstream.active->path) + " every " +
         format_duration_ms(upstream.active->interval_ms));
   }
-  if (upstream.passive && upstream.passive->consecutive_5xx > 0) {
+  if (upstream.passive && !upstream.passive->connects_only && upstream.passive->consecutive_5xx > 0) {
     add("left out for " + format_duration_ms(upstream.passive->eject_for_ms) + " after " +
         std::to_string(upstream.passive->consecutive_5xx) + " failures");
   }

@@ -38,6 +38,16 @@ PassiveHealthConfig passive_health(const v1::PassiveHealth& in) {
   return out;
 }
 
+// A target that cannot be connected to is passed over for a short while also where nothing is said.
+PassiveHealthConfig without_passive() {
+  PassiveHealthConfig out;
+  out.connects_only = true;
+  out.consecutive_5xx = 3;
+  out.eject_for_ms = 5'000;
+  out.max_eject_for_ms = 30'000;
+  return out;
+}
+
 BreakerConfig circuit_breaker(const v1::CircuitBreaker& in) {
   BreakerConfig out;
   out.max_connections = in.max_connections();
@@ -167,7 +177,11 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   if (out->connect_ms < 1 || out->first_byte_ms < 1 || out->idle_ms < 1) return fail("spec.timeouts", "must be > 0"), nullptr;
   if (!balance(e.balance(), out->balance) || (e.has_retries() && !retries(e.retries(), out->retry))) return nullptr;
   if (e.health().has_active()) out->active = active_health(e.health().active());
-  if (e.health().has_passive()) out->passive = passive_health(e.health().passive());
+  if (e.health().has_passive()) {
+    out->passive = passive_health(e.health().passive());
+  } else if (out->targets.size() > 1) {
+    out->passive = without_passive();
+  }
   if (e.has_circuit_breaker()) out->breaker = circuit_breaker(e.circuit_breaker());
   return out;
 }

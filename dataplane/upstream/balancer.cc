@@ -157,7 +157,17 @@ BalancerMember* Balancer::pick(const BalanceConfig& config, const PickInput& in,
     if (&other == bucket) continue;
     if (BalancerMember* found = in_bucket(config, other, in, random)) return found;
   }
-  return const_cast<BalancerMember*>(in.avoid != nullptr && in.avoid->group >= 0 ? in.avoid : nullptr);
+  return in_rotation(in.avoid);
+}
+
+// `target` if it is still one of those that take requests; it may be gone.
+BalancerMember* Balancer::in_rotation(const BalancerMember* target) const {
+  for (const Bucket& bucket : buckets_) {
+    for (BalancerMember* m : bucket.members) {
+      if (m == target) return m;
+    }
+  }
+  return nullptr;
 }
 
 // Null: only the one to avoid is in it.
@@ -219,7 +229,8 @@ BalancerMember* Balancer::from_ring(const BalanceConfig& config, const PickInput
     if (static_cast<double>(m->in_work) < std::ceil(even * m->weight)) return m;
   }
   if (first != nullptr) return first;
-  return const_cast<BalancerMember*>(in.avoid != nullptr && in.avoid->group >= 0 ? in.avoid : buckets_.front().members.front());
+  BalancerMember* last = in_rotation(in.avoid);
+  return last != nullptr ? last : buckets_.front().members.front();
 }
 
 BalancerMember* Balancer::by_id(uint64_t id) const {

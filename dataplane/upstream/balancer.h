@@ -29,7 +29,7 @@ struct BalancerMember {
 struct PickInput {
   bool has_key = false;
   uint64_t key = 0;                // of `hash`; the cookie's value of `cookie`
-  const BalancerMember* avoid = nullptr;
+  const BalancerMember* avoid = nullptr;  // compared only
   int64_t now_ns = 0;
 };
 
@@ -74,6 +74,7 @@ class Balancer {
   BalancerMember* least(Bucket& bucket, const PickInput& in, FastRandom& random);
   BalancerMember* from_ring(const BalanceConfig& config, const PickInput& in, size_t in_work);
   BalancerMember* by_id(uint64_t id) const;
+  BalancerMember* in_rotation(const BalancerMember* target) const;
   int64_t weight_now(const BalancerMember& m, int64_t now_ns) const;
 
   std::vector<Bucket> buckets_;

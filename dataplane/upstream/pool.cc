@@ -214,19 +214,19 @@ void UpstreamPool::apply(const HealthChange& change) {
   }
 }
 
-bool UpstreamPool::may_eject(const UpstreamState& upstream, const PassiveHealthConfig& config) const {
+bool UpstreamPool::may_eject(const UpstreamState& upstream, const Endpoint& endpoint, const PassiveHealthConfig& config) const {
   uint64_t total = 0, out = 0;
   for (const auto& e : upstream.endpoints) {
     total += e->weight;
     if (e->ejected()) out += e->weight;
   }
   if (out == 0) return upstream.endpoints.size() > 1 || config.max_ejected_ppm == 1'000'000;
-  return out * 1'000'000 < static_cast<uint64_t>(config.max_ejected_ppm) * total;
+  return (out + endpoint.weight) * 1'000'000 <= static_cast<uint64_t>(config.max_ejected_ppm) * total;
 }
 
 void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns) {
   const PassiveHealthConfig& config = *upstream.config->passive;
-  if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, config)) return;
+  if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, endpoint, config)) return;
   HealthChange change{upstream.uid, endpoint.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
   options_.stats->count(Counter::kUpstreamEjections);
   while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
@@ -357,8 +357,8 @@ void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int
   if (upstream->config->breaker && upstream->breaker.ended(*upstream->config->breaker, ok, counts, attempt.probe, now_ns)) {
     options_.stats->count(Counter::kUpstreamCircuitOpened);
   }
-  if (counts && upstream->config->passive && endpoint->outlier.ended(*upstream->config->passive, ok, now_ns)) {
-    eject(*upstream, *endpoint, now_ns);
+  if (const auto& passive = upstream->config->passive; passive && counts && (ok || !passive->connects_only || result == AttemptResult::kConnect)) {
+    if (endpoint->outlier.ended(*passive, ok, now_ns)) eject(*upstream, *endpoint, now_ns);
   }
   if (!upstream->waiting.empty()) loop_.defer(waiting_task_);
 }
@@ -398,6 +398,9 @@ uint32_t UpstreamPool::zone_of(const Attempt& attempt) { return attempt.endpoint
 void UpstreamPool::report() {
   for (const auto& upstream : upstreams_) {
     if (upstream == nullptr || upstream->config == nullptr) continue;
+    if (int64_t now_ns = options_.clock->mono_ns(); upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) {
+      return_ejected(*upstream, now_ns);
+    }
     UpstreamGauges g;
     for (const auto& e : upstream->endpoints) g.well += e->well() ? 1 : 0;
     g.waiting = static_cast<int64_t>(upstream->waiting.size());

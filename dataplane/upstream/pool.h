@@ -111,7 +111,7 @@ class UpstreamPool final : private http1::ClientHost {
   void return_ejected(UpstreamState& upstream, int64_t now_ns);
   void retire(std::unique_ptr<Endpoint> endpoint);
   void eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns);
-  bool may_eject(const UpstreamState& upstream, const PassiveHealthConfig& config) const;
+  bool may_eject(const UpstreamState& upstream, const Endpoint& endpoint, const PassiveHealthConfig& config) const;
   Acquired admit(UpstreamState& upstream, UpstreamEvents& events, const Ask& ask);
   Endpoint* pick(UpstreamState& upstream, const Ask& ask, uint64_t& new_cookie);
   size_t share(int limit) const;

@@ -121,6 +121,20 @@ TEST_CASE("A target that fails in a row gets no requests for a while", "[upstrea
   CHECK(back);
 }
 
+TEST_CASE("Of several targets a dead one is passed over, also where nothing is said", "[upstreams]") {
+  Upstream good;
+  uint16_t unused;
+  {
+    Upstream gone;
+    unused = gone.port();
+  }
+  WorkerFixture gw(two_targets(unused, good.port(), "timeouts: {connect: 2s}"));
+  for (int i = 0; i < 60; ++i) CHECK(ask(gw.port()).status() == 200);
+  auto stats = gw.stats();
+  CHECK(stats.counters[static_cast<size_t>(Counter::kUpstreamEjections)] == 1);
+  CHECK(stats.upstreams.begin()->second.attempts[static_cast<size_t>(AttemptResult::kConnect)] == 3);
+}
+
 TEST_CASE("The only target is never left out, unless it is said", "[upstreams]") {
   Upstream bad([](const Message&, const std::string&) { return status_response(500); });
   WorkerFixture gw(Config{.upstream_port = bad.port(), .upstream = "health: {passive: {consecutive5xx: 1}}"}.yaml());
