@@ -46,7 +46,8 @@ TEST_CASE("metric labels are known names with few values") {
   // What a caller sends must never become a label: paths, addresses, keys, apps.
   const std::set<std::string> allowed = {"api",   "route",    "method", "code",   "reason",
                                          "state", "upstream", "result", "policy", "type",
-                                         "plan",  "decision", "commit", "version"};
+                                         "plan",  "decision", "commit", "version",
+                                         "from",  "to"};
   for (const MetricInfo& m : all_metrics()) {
     std::set<std::string> seen;
     std::string label;
