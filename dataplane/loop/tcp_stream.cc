@@ -102,6 +102,7 @@ void TcpStream::on_ready(int status, int events) {
     if (box->owner != this) return;
   }
   if (reading_ && ((events & UV_READABLE) != 0 || status < 0)) do_read();
+  if (status < 0 && box->owner == this) poll();  // what was read may have stood before the reset: the next read tells
 }
 
 void TcpStream::on_connect_done() {

@@ -198,6 +198,16 @@ TEST_CASE("A client that leaves at any step takes its upstream request with it",
     client.take_through("half");
     client.reset();
   }
+  SECTION("with its request, before anybody has read it") {
+    Connection client = Connection::to(gw.port());
+    gw.on_worker([&](Worker&) {  // the worker finds bytes and reset at once
+      client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+      client.reset();
+    });
+    uint64_t seen = 0;
+    for (int i = 0; i < 20'000 && seen == 0; ++i) seen = gw.stats().counters[static_cast<size_t>(Counter::kClientClosed)];
+    CHECK(seen == 1);
+  }
   SECTION("within the answer") {
     Connection client = Connection::to(gw.port());
     client.send(kGetRoot);
