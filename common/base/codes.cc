@@ -56,6 +56,7 @@ const std::vector<CodeInfo>& all_codes() {
       {"GW1306", "unreachable route", "Other routes of the Api take every request that this one matches, so it can never win."},
       {"GW1307", "match cannot be built", "The node's own matcher refuses the route's match, for the reason that the message gives."},
       {"GW1308", "upstream twice in a split", "An Upstream stands in a split once, with one weight."},
+      {"GW1320", "only for routes that forward", "`websocket` and `to.mirror` need an upstream: `to: {redirect}` and `to: {respond}` forward nothing."},
       {"GW1401", "wrong kind of policy in `auth`", "A policy in an `auth` list must be one that authenticates, of a type that this build knows."},
       {"GW1402", "policy cannot be used like this", "A policy that authenticates belongs into `auth`, not into `policies`; and the configuration of each type must make sense by itself. The message says which rule is broken."},
       {"GW1403", "required policy is not in the list", "What a Gateway requires must also stand in its `policies`, so that a reader sees it run."},

@@ -23,7 +23,6 @@ const std::vector<FutureName>& future_names() {
       {"ApiSpec", "slo"},
       {"RouteTarget", "compose"},
       {"RouteTarget", "migration"},
-      {"RouteTarget", "mirror"},
       {"PolicyConfig", "cache"},
       {"PolicyConfig", "clientCertificate"},
       {"PolicyConfig", "compression"},

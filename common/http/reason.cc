@@ -24,7 +24,7 @@ constexpr ReasonInfo kReasons[] = {
     {"SUBSCRIPTION_MISSING", 403, "Subscription missing", "The Api belongs to a Product, and the caller's App has no subscription that covers it."},
     {"SUSPENDED", 403, "Suspended", "The caller's App or Consumer is suspended."},
     {"IP_DENIED", 403, "Address denied", "An ipList policy refuses the client's address."},
-    {"CORS_DENIED", 403, "Cross-origin request denied", "The preflight asks for an origin, method or header that the cors policy does not allow."},
+    {"CORS_DENIED", 403, "Cross-origin request denied", "The preflight asks for an origin, method or header that the cors policy does not allow; or a WebSocket handshake comes from a page of another host that the Route's `websocket.origins` does not name."},
     {"CSRF", 403, "Cross-site request denied", "The request would change something and comes from another site."},
     {"WAF", 403, "Request denied", "A web application firewall rule matched."},
     {"VALIDATION", 400, "Request does not fit the contract", "The request does not fit the Api's contract."},

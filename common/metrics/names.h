@@ -32,11 +32,14 @@ inline constexpr MetricInfo kHttpRequestBytes{"gw_http_request_bytes_total", kC,
 inline constexpr MetricInfo kHttpResponseBytes{"gw_http_response_bytes_total", kC, "Bytes of response bodies.", "api,route"};
 inline constexpr MetricInfo kConnections{"gw_connections", kG, "Open client connections: active with a request, idle between requests.", "state"};
 inline constexpr MetricInfo kHttpActiveRequests{"gw_http_active_requests", kG, "Requests in flight.", ""};
+inline constexpr MetricInfo kTunnels{"gw_tunnels", kG, "Open WebSocket tunnels.", ""};
 inline constexpr MetricInfo kBufferBytes{"gw_buffer_bytes", kG, "Bytes held in the workers' buffers.", ""};
 
 // Upstreams
 inline constexpr MetricInfo kUpstreamAttempts{"gw_upstream_attempts_total", kC, "Attempts at an upstream by how they ended.", "upstream,result"};
 inline constexpr MetricInfo kRetries{"gw_retries_total", kC, "Attempts that followed a failed one.", "upstream,reason"};
+inline constexpr MetricInfo kMirrorRequests{"gw_mirror_requests_total", kC, "Requests drawn to be copied to an upstream as a mirror, by the status of their answer or why there is none.", "upstream,result"};
+inline constexpr MetricInfo kMirrorInFlight{"gw_mirror_in_flight", kG, "Copies of requests in work.", ""};
 inline constexpr MetricInfo kUpstreamTargets{"gw_upstream_targets", kG, "Targets of an upstream.", "upstream"};
 inline constexpr MetricInfo kUpstreamHealthyTargets{"gw_upstream_healthy_targets", kG, "Targets of an upstream that take requests.", "upstream"};
 inline constexpr MetricInfo kUpstreamRequests{"gw_upstream_requests", kG, "Requests in work at an upstream, or waiting for a connection to it.", "upstream,state"};

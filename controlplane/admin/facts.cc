@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/config/units.h"
 #include "controlplane/snapshot/check.h"
 
 namespace gw {
@@ -55,6 +56,16 @@ bool runs_on(const v1::GatewaySpec& gateway, const v1::NodeInfo& node) {
 }
 
 void describe_route(const Catalog& now, const v1::Object& route, Facts& facts) {
+  if (route.route().has_websocket()) {
+    std::string from;
+    for (const std::string& origin : route.route().websocket().origins()) from += (from.empty() ? "" : ", ") + origin;
+    facts.add("websocket", "from " + (from.empty() ? "its own host" : from));
+  }
+  if (const v1::RouteTarget& to = route.route().to(); to.has_mirror()) {
+    const v1::Object* mirror = now.referenced(route, v1::Object::kUpstream, to.mirror().upstream());
+    facts.add("mirror", format_percent(to.mirror().percent_ppm()) + " to " +
+                            (mirror ? key_of(*mirror).full_name() : to.mirror().upstream()));
+  }
   const v1::Object* api = now.referenced(route, v1::Object::kApi, route.route().api());
   if (!api) return;
   facts.add("api", key_of(*api).full_name());

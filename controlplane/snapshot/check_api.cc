@@ -80,6 +80,17 @@ void check_split(const CheckContext& c, const v1::Object& route) {
   }
 }
 
+// What only a Route that forwards can have.
+void check_forwards(const CheckContext& c, const v1::Object& route) {
+  const v1::RouteTarget& to = route.route().to();
+  if (!to.has_redirect() && !to.has_respond()) return;
+  auto refuse = [&](const char* path, const char* what) {
+    c.out.error("GW1320", key_of(route).label(), path, what).set_cure("forward with `upstream` or `split`, or leave it out");
+  };
+  if (to.has_mirror()) refuse("spec.to.mirror", "the route answers by itself: there is no request to copy");
+  if (route.route().has_websocket()) refuse("spec.websocket", "the route answers by itself: no upstream could agree to a WebSocket");
+}
+
 }  // namespace
 
 void check_api(const CheckContext& c, const v1::Object& api) {
@@ -145,6 +156,7 @@ void check_route(const CheckContext& c, const v1::Object& route) {
   check_policy_list(c, route, "spec.policies", spec.policies(), false);
   check_policy_list(c, route, "spec.auth", spec.auth(), true);
   check_split(c, route);
+  check_forwards(c, route);
   if (auto match = c.matches.get(route); !match.ok()) c.out.error("GW1307", label, "spec", message_of(match.status()));
   const v1::Object* api = c.catalog.referenced(route, v1::Object::kApi, spec.api());
   if (!api) return;

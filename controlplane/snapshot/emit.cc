@@ -87,6 +87,14 @@ struct Emitter {
     } else {
       e.set_upstream(uid(v1::Object::kUpstream, to.upstream()));
     }
+    if (!to.has_mirror()) return;
+    const v1::Mirror& from = to.mirror();
+    v1::MirrorTo& mirror = *e.mutable_mirror();
+    mirror.set_upstream(uid(v1::Object::kUpstream, from.upstream()));
+    mirror.set_percent_ppm(from.percent_ppm());
+    if (from.has_max_body_bytes()) mirror.set_max_body_bytes(from.max_body_bytes());
+    if (from.has_max_in_flight()) mirror.set_max_in_flight(from.max_in_flight());
+    if (from.has_timeout_ms()) mirror.set_timeout_ms(from.timeout_ms());
   }
 
   v1::RouteEntry route() const {
@@ -101,6 +109,7 @@ struct Emitter {
     if (spec.has_limits()) *e.mutable_limits() = spec.limits();
     if (spec.has_rewrite()) *e.mutable_rewrite() = spec.rewrite();
     e.set_unmetered(spec.has_metered() && !spec.metered());
+    if (spec.has_websocket()) *e.mutable_websocket() = spec.websocket();
     target(spec.to(), e);
     return e;
   }
@@ -198,6 +207,7 @@ std::vector<EntryKey> references_of_entry(v1::EntryKind kind, const std::string&
     refer(out, v1::ENTRY_POLICY, e.auth().policies());
     refer(out, v1::ENTRY_POLICY, e.policies());
     if (e.to_case() == v1::RouteEntry::kUpstream) refer(out, v1::ENTRY_UPSTREAM, e.upstream());
+    if (e.has_mirror()) refer(out, v1::ENTRY_UPSTREAM, e.mirror().upstream());
     for (const v1::SplitArm& arm : e.split().arms()) refer(out, v1::ENTRY_UPSTREAM, arm.upstream());
   } else if (kind == v1::ENTRY_PLAN) {
     v1::PlanEntry e;

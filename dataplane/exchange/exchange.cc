@@ -1,5 +1,6 @@
 #include "dataplane/exchange/exchange.h"
 
+#include "dataplane/exchange/mirror.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/forward.h"
@@ -19,6 +20,8 @@ namespace gw {
 //   on_request_data   body, through the pipe        → send_upstream
 //   on_response_head  policies in reverse           → send_response_head
 //   on_response_data  body, through the pipe        → send_downstream → finish
+//
+// A WebSocket leaves it at on_response_head: websocket.cc. Copies for a mirror are made on the way to the upstream: mirror.h.
 //
 // Every failure goes through fail(), every answer of the gateway's own through respond(), every end through finish().
 
@@ -61,6 +64,8 @@ void Exchange::recycle() {
   upstream_config_ = nullptr;
   attempt_ = {};
   avoid_ = nullptr;
+  tunnel_.reset();
+  tunnel_.reset();
   request_pipe_.reset();
   response_pipe_.reset();
   held_.clear();
@@ -117,10 +122,7 @@ void Exchange::on_request_head() {
   }
   ctx_.route = found.route;
   ctx_.preflight = found.preflight;
-  if (request_.wants_websocket) {
-    refuse(Reason::kBadRequest, "this route takes no WebSocket upgrade", 0, true);
-    return;
-  }
+  if (request_.wants_websocket && !admit_websocket(*found.route)) return;
   if (request_.content_length > found.route->body_bytes) {
     env_.stats->count(Counter::kRequestBodyTooLarge);
     refuse(Reason::kTooLarge, "the body is larger than limits.bodyBytes", 0, true);
@@ -200,6 +202,8 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
     return;
   }
   step_ = Step::kForward;
+  first_byte_ms_ = ctx_.route->first_byte_ms > 0 ? ctx_.route->first_byte_ms : upstream_config_->first_byte_ms;
+  idle_ms_ = ctx_.route->idle_ms > 0 ? ctx_.route->idle_ms : upstream_config_->idle_ms;
   add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity, arena_);
   const RewriteRule& rewrite = ctx_.route->rewrite();
   if (rewrite.any()) {
@@ -318,20 +322,21 @@ void Exchange::send_upstream(std::string_view piece, bool last, const HeaderList
   if (replaying_) keep_for_replay(piece, last, trailers);
   body_sent_ = true;
   upstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
+  if (mirror_ != nullptr && env_.mirrors->body(*mirror_, piece, last)) mirror_ = nullptr;
   if (last) {
     request_sent();
   } else if (upstream_->queued() > (upstream_->connected() ? kHighWater : 0) && !downstream_paused_) {
     downstream_paused_ = true;
     downstream_->pause_request();
-    env_.loop->arm(timer_, upstream_->connected() ? upstream_config_->idle_ms : upstream_config_->connect_ms + kClientStallMs);
+    env_.loop->arm(timer_, upstream_->connected() ? idle_ms_ : upstream_config_->connect_ms + kClientStallMs);
   }
 }
 
 void Exchange::request_sent() {
   request_forwarded_ = true;
   if (response_begun_) return;
-  int64_t per_try_ms = upstream_config_->retry.per_try_ms, first_byte_ms = upstream_config_->first_byte_ms;
-  env_.loop->arm(timer_, per_try_ms > 0 && per_try_ms < first_byte_ms ? per_try_ms : first_byte_ms);
+  int64_t per_try_ms = upstream_config_->retry.per_try_ms;
+  env_.loop->arm(timer_, per_try_ms > 0 && per_try_ms < first_byte_ms_ ? per_try_ms : first_byte_ms_);
 }
 
 void Exchange::on_request_read_done() {
@@ -357,6 +362,10 @@ void Exchange::on_response_head() {
   if (!target_cookie_.empty()) response_.headers.add("set-cookie", target_cookie_, HeaderId::kSetCookie);
   if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
   if (pipeline_.wants_response(ctx_)) pipeline_.on_response(ctx_, response_);
+  if (response_.status == 101) {
+    start_tunnel();
+    return;
+  }
   if (BodyPipe::wants(ctx_, pipeline_, BodyPipe::Direction::kResponse) && request_.method != Method::kHead) {
     response_pipe_ = std::make_unique<BodyPipe>(ctx_, pipeline_, BodyPipe::Direction::kResponse);
     if (response_pipe_->transforms() && response_.has_body) response_.content_length = -1;
@@ -453,14 +462,14 @@ void Exchange::send_downstream(std::string_view piece, bool last, const HeaderLi
 void Exchange::on_response_read_done() {
   if (step_ == Step::kDone) return;
   downstream_->flush();
-  if (step_ == Step::kForward && response_begun_ && !upstream_paused_) env_.loop->arm(timer_, upstream_config_->idle_ms);
+  if (step_ == Step::kForward && response_begun_ && !upstream_paused_) env_.loop->arm(timer_, idle_ms_);
 }
 
 void Exchange::on_downstream_drained() {
   if (upstream_paused_ && step_ == Step::kForward && upstream_ != nullptr) {
     upstream_paused_ = false;
     upstream_->resume_response();
-    env_.loop->arm(timer_, upstream_config_->idle_ms);
+    env_.loop->arm(timer_, idle_ms_);
   }
 }
 
@@ -598,6 +607,10 @@ void Exchange::finish(int64_t now_ns) {
   attempt_ended(AttemptResult::kCancelled, now_ns);
   if (waiting_) env_.pool->stop_waiting(*upstream_config_, *this);
   release_upstream();
+  if (mirror_ != nullptr) {
+    env_.mirrors->abandon(*mirror_);
+    mirror_ = nullptr;
+  }
   pipeline_.done(ctx_);
   record(now_ns);
   --env_.stats->gauges().active_requests;

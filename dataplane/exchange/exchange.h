@@ -14,6 +14,7 @@
 #include "dataplane/exchange/forwarding.h"
 #include "dataplane/exchange/local_response.h"
 #include "dataplane/exchange/streams.h"
+#include "dataplane/exchange/tunnel.h"
 #include "dataplane/loop/loop.h"
 #include "dataplane/policy/body_pipe.h"
 #include "dataplane/policy/pipeline.h"
@@ -27,6 +28,8 @@ namespace gw {
 
 class AccessLogBuffer;
 class Exchange;
+class MirrorCopy;
+class MirrorSender;
 class RateTable;
 class UsageMeter;
 
@@ -48,6 +51,8 @@ struct ExchangeEnv {
   WorkerStats* stats = nullptr;
   UsageMeter* usage = nullptr;      // null: nothing is metered
   AccessLogBuffer* log = nullptr;   // null: nothing is logged
+  MirrorSender* mirrors = nullptr;
+  int64_t tunnel_grace_ms = 30'000;  // that tunnels have on a node that drains
   // "Tue, 24 Nov 2026 03:37:10 GMT"; the worker renews it each second.
   std::string date;
   // Wall minus monotonic time; renewed with `date`.
@@ -78,7 +83,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   ExchangeRef ref() const { return ctx_.ref; }
 
  private:
-  enum class Step : uint8_t { kFree, kHead, kPaused, kBodyPaused, kWait, kBackoff, kForward, kResponsePaused, kDone };
+  enum class Step : uint8_t { kFree, kHead, kPaused, kBodyPaused, kWait, kBackoff, kForward, kResponsePaused, kTunnel, kDone };
   enum class Tried : uint8_t { kSent, kWaiting, kAnswered };
 
   // DownstreamEvents
@@ -100,6 +105,9 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void on_upstream_available() override;
 
   void begin(int64_t now_ns);
+  bool admit_websocket(const Route& route);
+  void start_tunnel();
+  void tunnel_ended(const Tunnel::Result& result);
   void decided(Decision d);
   void choose_target();
   void prepare_forward(uint32_t upstream_index);
@@ -149,6 +157,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   UpstreamPool::Attempt attempt_;
   const void* avoid_ = nullptr;  // the target that failed last; compared only
   std::unique_ptr<BodyPipe> request_pipe_, response_pipe_;
+  std::unique_ptr<Tunnel> tunnel_;
+  MirrorCopy* mirror_ = nullptr;  // takes the request's body
   std::string held_;           // request body that came while a policy paused
   std::string piped_;          // what a pipe gave out
   std::string replay_;         // request body that was sent and may be sent again
@@ -157,6 +167,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   Timer timer_;                // of the step in work
   Timer total_timer_;          // of the whole, where the Route limits it
   int64_t attempt_ns_ = 0;
+  int64_t first_byte_ms_ = 0, idle_ms_ = 0;  // of the Route, else of the Upstream
   uint32_t log_target_ = UINT32_MAX;
   Step step_ = Step::kFree;
   bool request_done_ = false;      // all of the request has come

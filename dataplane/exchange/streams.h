@@ -51,6 +51,8 @@ class DownstreamEvents {
   // The client is gone.
   virtual void on_downstream_closed() = 0;
   virtual void on_downstream_drained() = 0;
+  // The node goes away: what has no end of its own should find one.
+  virtual void on_downstream_draining() {}
   // End of a read event: what was held back may be written now.
   virtual void on_request_read_done() = 0;
 };
@@ -64,6 +66,12 @@ class DownstreamStream {
   // `close`: the connection must not be used again.
   virtual void send_head(const ResponseHead& head, bool close) = 0;
   virtual void send_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  // Of a request that wants a WebSocket: checks what this version of HTTP asks of a handshake (RFC 6455 §4.2.1; later RFC 8441
+  // §4) and takes those fields out of `head`. Reason kNone: it may go on.
+  virtual ProxyError take_handshake(RequestHead& head) = 0;
+  // Agrees to the handshake with the fields of `head`. What the client sent behind its handshake and whatever follows go to
+  // `events`, as pieces of which none is the last; send_data() sends bytes as they are. Ends with release().
+  virtual void open_tunnel(const ResponseHead& head, DownstreamEvents& events) = 0;
   virtual void flush() = 0;
   // Bytes that the kernel has not taken.
   virtual size_t queued() const = 0;
@@ -78,7 +86,8 @@ class DownstreamStream {
 class UpstreamEvents {
  public:
   virtual ~UpstreamEvents() = default;
-  // Filled by the session before on_response_head.
+  // Filled by the session before on_response_head. Status 101 comes only for a request that wants a WebSocket, and only when
+  // the upstream has agreed to that in due form.
   virtual ResponseHead& response_head() = 0;
   virtual void on_response_interim(int status, const HeaderList& headers) = 0;
   virtual void on_response_head() = 0;
@@ -99,6 +108,9 @@ class UpstreamStream {
   virtual void send_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
   virtual void flush() = 0;
   virtual size_t queued() const = 0;
+  // Within on_response_head with status 101: bytes go both ways as they are from now on, those that come to `events`. A piece
+  // that is the last: the upstream has closed. release() sends what is queued, then closes.
+  virtual void open_tunnel(UpstreamEvents& events) = 0;
   virtual void pause_response() = 0;
   virtual void resume_response() = 0;
   // The connection had served another exchange before.

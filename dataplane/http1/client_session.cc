@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "common/crypto/websocket_key.h"
+#include "dataplane/http1/websocket.h"
 #include "dataplane/http1/writer.h"
 
 namespace gw::http1 {
@@ -86,7 +88,14 @@ void ClientSession::write(std::string_view a, std::string_view b, std::string_vi
 void ClientSession::send_head(const RequestHead& head) {
   ByteBuffer& out = loop_.upstream_scratch();
   out.clear();
-  write_request_head(out, head);
+  if (head.wants_websocket) {
+    std::string key = make_websocket_key();
+    accept_ = websocket_accept(key);
+    write_request_head(out, head, websocket_lines(key));
+  } else {
+    accept_.clear();
+    write_request_head(out, head);
+  }
   request_chunked_ = head.has_body && head.content_length < 0;
   if (head.has_body) {
     head_pending_ = true;
@@ -184,6 +193,10 @@ bool ClientSession::read_head() {
   int status = parser_.status();
   size_t head_size = parser_.head_size();
   if (status < 200) {
+    if (status == 101 && !accept_.empty()) {
+      switch_protocols(base, head_size);
+      return false;
+    }
     if (status == 101 || ++interim_ > kMaxInterim) {
       fail({Reason::kUpstreamInvalid, ProxyError::Retry::kNever, "the upstream switched protocols or sent too many interim answers"});
       return false;
@@ -233,6 +246,25 @@ bool ClientSession::read_head() {
     deliver_body(rest);
   }
   return false;
+}
+
+// The upstream's answer to a WebSocket handshake (RFC 6455 §4.1).
+void ClientSession::switch_protocols(const char* base, size_t head_size) {
+  ResponseHead& head = events_->response_head();
+  head.status = 101;
+  parser_.fill(base, head.headers);
+  reusable_ = false;
+  if (!agrees_to_websocket(head.headers, accept_)) {
+    fail({Reason::kUpstreamInvalid, ProxyError::Retry::kNever, "the upstream's 101 does not fit the WebSocket handshake"});
+    return;
+  }
+  head.has_body = false;
+  head.content_length = -1;
+  body_ = Framing::Kind::kUntilClose;
+  in_body_ = tunnel_ = true;
+  std::string_view rest(base + head_size, end_ - begin_ - head_size);
+  events_->on_response_head();
+  if (events_ != nullptr && !rest.empty()) deliver_body(rest);
 }
 
 void ClientSession::give(std::string_view piece, bool last, const HeaderList* trailers) {
@@ -301,10 +333,15 @@ void ClientSession::on_read_end(int error) {
 }
 
 void ClientSession::on_drained() {
+  if (tunnel_ && events_ == nullptr) close();
   if (events_ != nullptr) events_->on_upstream_drained();
 }
 
 void ClientSession::on_write_error(int) {
+  if (tunnel_ && events_ == nullptr) {
+    close();
+    return;
+  }
   // The read side tells; where reading is stopped, nobody would.
   if (!stream_.reading() && events_ != nullptr && !response_done_) {
     fail({Reason::kUpstreamReset, ProxyError::Retry::kNever, "the upstream closed the connection"});
@@ -322,6 +359,12 @@ void ClientSession::fail(const ProxyError& error) {
 void ClientSession::release() {
   events_ = nullptr;
   failed_task_.cancel();
+  if (tunnel_ && stream_.queued() > 0) {
+    stream_.read_stop();
+    stream_.shutdown();
+    loop_.arm(timer_, kFlushMs);
+    return;
+  }
   if (!reusable_ || !response_done_ || !request_done_ || !connected_) {
     close();
     return;

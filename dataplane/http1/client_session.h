@@ -33,6 +33,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   static constexpr HeadLimits kHeadLimits{65536, 200};
   static constexpr int kMaxInterim = 16;  // 1xx heads before the answer
   static constexpr int64_t kIdleMs = 60'000;
+  static constexpr int64_t kFlushMs = 2'000;  // for what a tunnel has queued at its end
 
   ClientSession(Loop& loop, ClientHost& host);
   ~ClientSession() override;
@@ -53,6 +54,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   void send_head(const RequestHead& head) override;
   void send_data(std::string_view piece, bool last, const HeaderList* trailers) override;
   void flush() override;
+  void open_tunnel(UpstreamEvents& events) override { events_ = &events; }
   size_t queued() const override { return waiting_.size() + stream_.queued(); }
   void pause_response() override;
   void resume_response() override;
@@ -77,6 +79,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
 
   void process();
   bool read_head();
+  void switch_protocols(const char* base, size_t head_size);
   void deliver_body(std::string_view input);
   void give(std::string_view piece, bool last, const HeaderList* trailers);
   void fail(const ProxyError& error);
@@ -95,6 +98,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   Deferred failed_task_;        // tells of a failure at the end of the turn
   ProxyError failure_;
   std::string waiting_;         // before the connection stands
+  std::string accept_;          // of the WebSocket handshake in work
   int64_t body_left_ = 0;
   uint32_t uses_ = 0;
   int interim_ = 0;
@@ -108,6 +112,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   bool request_chunked_ = false;
   bool request_done_ = false;
   bool response_done_ = false;
+  bool tunnel_ = false;
   bool head_pending_ = false;   // a request head waits in the loop's scratch
 };
 

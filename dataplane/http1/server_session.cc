@@ -50,6 +50,7 @@ int ServerSession::start(int fd) {
 }
 
 std::span<char> ServerSession::read_buffer() {
+  if (tunnel_) return {loop_.body_buffer(), Loop::kBodyBuffer};
   if (!block_) {
     block_ = loop_.blocks().get();
     begin_ = pos_ = end_ = 0;
@@ -72,6 +73,10 @@ void ServerSession::grow_block(size_t capacity) {
 }
 
 void ServerSession::on_read(size_t size) {
+  if (tunnel_) {
+    read_tunnel(size);
+    return;
+  }
   end_ += size;
   process();
 }
@@ -92,7 +97,7 @@ void ServerSession::process() {
         more = read_head();
         break;
       case State::kExchange:
-        deliver_body();
+        tunnel_ ? deliver_early() : deliver_body();
         if (events_ != nullptr) events_->on_request_read_done();
         more = state_ != State::kExchange;
         break;
@@ -398,6 +403,7 @@ void ServerSession::timed_out() {
 void ServerSession::drain() {
   keep_alive_ = false;
   if (state_ == State::kIdle) close();
+  if (tunnel_ && events_ != nullptr) events_->on_downstream_draining();
 }
 
 void ServerSession::abort() {

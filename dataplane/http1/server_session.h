@@ -56,6 +56,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void send_interim(int status, const HeaderList* headers) override;
   void send_head(const ResponseHead& head, bool close) override;
   void send_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  ProxyError take_handshake(RequestHead& head) override;
+  void open_tunnel(const ResponseHead& head, DownstreamEvents& events) override;
   void flush() override;
   size_t queued() const override { return stream_.queued(); }
   void pause_request() override;
@@ -82,6 +84,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void open_exchange(bool http10);
   void refuse_head(const ProxyError& error);
   void deliver_body();
+  void deliver_early();
+  void read_tunnel(size_t size);
   void next_request();
   void grow_block(size_t capacity);
   void linger();
@@ -101,6 +105,7 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   size_t end_ = 0;         // read up to here
   DownstreamEvents* events_ = nullptr;
   ConnectionInfo info_;
+  std::string_view websocket_key_;  // in the block
   Timer timer_;            // head, idle or linger
   Deferred next_task_;     // the next pipelined request
   Deferred failed_task_;   // a write failed while nobody reads
@@ -118,6 +123,7 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   bool in_process_ = false;
   bool peer_ended_ = false;
   bool reset_ = false;
+  bool tunnel_ = false;        // bytes as they are, read to the loop's buffer
 };
 
 }  // namespace gw::http1

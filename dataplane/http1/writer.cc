@@ -92,8 +92,8 @@ std::string_view phrase(int status) {
 
 bool is_hop_by_hop(HeaderId id) { return (bit(id) & kNotForwarded) != 0 && id != HeaderId::kHost; }
 
-void write_request_head(ByteBuffer& out, const RequestHead& head) {
-  out.reserve(bound(head.headers) + head.method_text.size() + head.target.size() + head.authority.size() + 160);
+void write_request_head(ByteBuffer& out, const RequestHead& head, std::string_view lines) {
+  out.reserve(bound(head.headers) + lines.size() + head.method_text.size() + head.target.size() + head.authority.size() + 160);
   out.put(head.method_text);
   out.put(" ");
   out.put(head.target);
@@ -108,7 +108,11 @@ void write_request_head(ByteBuffer& out, const RequestHead& head) {
   } else if (head.has_body) {
     out.put("Transfer-Encoding: chunked\r\n");
   }
-  if (head.wants_trailers) out.put("TE: trailers\r\nConnection: TE\r\n");
+  if (!lines.empty()) {
+    out.put(lines);
+  } else if (head.wants_trailers) {
+    out.put("TE: trailers\r\nConnection: TE\r\n");
+  }
   out.put("\r\n");
 }
 

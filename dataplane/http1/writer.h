@@ -12,7 +12,8 @@ namespace gw::http1 {
 bool is_hop_by_hop(HeaderId id);
 
 // Content-Length when head.content_length >= 0, chunked when head.has_body without a length, else none.
-void write_request_head(ByteBuffer& out, const RequestHead& head);
+// `lines`: further fields, each with its CRLF; of a head with a Connection field of its own.
+void write_request_head(ByteBuffer& out, const RequestHead& head, std::string_view lines = {});
 
 enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 // `chunked`: the body follows in chunks; else Content-Length when head.content_length >= 0.

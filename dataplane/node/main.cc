@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   app.add_option("--max-connections", options.max_connections, "Client connections of the node; 0: a third of the descriptor limit")->capture_default_str();
   app.add_option("--drain-delay-ms", options.drain_delay_ms, "After SIGTERM: milliseconds that /readyz says 503 while traffic still comes")->capture_default_str();
   app.add_option("--drain-timeout-ms", options.drain_timeout_ms, "After SIGTERM: milliseconds that requests in work may take")->capture_default_str();
+  app.add_option("--tunnel-grace-ms", options.tunnel_grace_ms, "After SIGTERM: milliseconds that WebSocket tunnels go on; a second less than --drain-timeout-ms at most")->check(CLI::NonNegativeNumber)->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -197,6 +197,7 @@ void Node::Impl::start_workers() {
     w.max_connections = std::max<size_t>(16, options_.max_connections / static_cast<size_t>(options_.workers));
     w.workers = static_cast<size_t>(options_.workers);
     w.zone = options_.zone;
+    w.tunnel_grace_ms = std::min(options_.tunnel_grace_ms, std::max<int64_t>(0, options_.drain_timeout_ms - 1'000));
     w.rates = &rates_;
     w.log = log_.get();
     w.usage = &spool_->meter(static_cast<size_t>(i));

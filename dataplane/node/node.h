@@ -32,6 +32,8 @@ struct NodeOptions {
   // drain_timeout to end.
   int64_t drain_delay_ms = 0;
   int64_t drain_timeout_ms = 30'000;
+  // Tunnels have so long from then on, a second less than drain_timeout at most: their clients are told before they are cut.
+  int64_t tunnel_grace_ms = 30'000;
   // Client connections of the whole node; 0: a third of the descriptors that the process may open.
   size_t max_connections = 0;
   size_t rate_cells = 1 << 18;

@@ -206,6 +206,8 @@ std::shared_ptr<const Route> SnapshotAssembly::make_route(const GatewaySource& g
   out->body_bytes = std::min(route.body_bytes.value_or(api.body_bytes.value_or(g.body_bytes)), g.body_bytes_max);
   out->request_ms = route.request_ms.value_or(api.request_ms.value_or(0));
   out->body_idle_ms = route.body_idle_ms.value_or(api.body_idle_ms.value_or(kDefaultBodyIdleMs));
+  out->first_byte_ms = route.first_byte_ms.value_or(api.first_byte_ms.value_or(0));
+  out->idle_ms = route.idle_ms.value_or(api.idle_ms.value_or(0));
   make_chain(gateway, api, route, *out);
   set_flags(*out);
   return out;
@@ -293,6 +295,8 @@ size_t SnapshotAssembly::memory() const {
   for (const auto& [uid, r] : next_.routes) {
     bytes += sizeof(RouteSource) + sizeof(RouteConfig) + 2 * 32 + r->config->name.capacity() + r->config->match->memory_bytes();
     bytes += (r->policies.capacity() + r->upstreams.capacity()) * sizeof(uint64_t);
+    if (r->config->websocket) bytes += sizeof(WebSocketRule) + r->config->websocket->origins.capacity() * 64;
+    if (r->config->mirror) bytes += sizeof(MirrorRule);
     if (const auto* respond = std::get_if<RespondWith>(&r->config->to)) bytes += respond->body.capacity();
   }
   for (const auto& [uid, router] : next_.routers) bytes += router->memory_bytes();

@@ -31,6 +31,10 @@ inline constexpr int64_t kDefaultBodyIdleMs = 15'000;
 inline constexpr int64_t kDefaultConnectMs = 2'000;
 inline constexpr int64_t kDefaultFirstByteMs = 30'000;
 inline constexpr int64_t kDefaultUpstreamIdleMs = 15'000;
+inline constexpr int64_t kDefaultTunnelIdleMs = 60'000;
+inline constexpr int64_t kDefaultMirrorBodyBytes = 64 << 10;
+inline constexpr int32_t kDefaultMirrorInFlight = 100;
+inline constexpr int64_t kDefaultMirrorTimeoutMs = 5'000;
 
 inline constexpr uint32_t kNoIndex = UINT32_MAX;
 
@@ -197,13 +201,30 @@ struct RewriteRule {
   bool any() const { return !strip_prefix.empty() || !add_prefix.empty() || !host.empty(); }
 };
 
+// `websocket`: see websocket_rule.h.
+struct WebSocketRule {
+  std::vector<std::string> origins;  // empty: the request's own host
+  int64_t idle_ms = kDefaultTunnelIdleMs;
+};
+
+// `to.mirror`
+struct MirrorRule {
+  uint32_t upstream = kNoIndex;  // dense
+  uint32_t ppm = 0;              // share of the requests, in millionths
+  uint32_t max_in_flight = kDefaultMirrorInFlight;  // for each worker
+  int64_t max_body_bytes = kDefaultMirrorBodyBytes;
+  int64_t timeout_ms = kDefaultMirrorTimeoutMs;
+};
+
 // What a Route says by itself: shared by all gateways that serve it.
 struct RouteConfig : ObjectInfo {
   std::shared_ptr<const RouteMatch> match;
   RouteTo to;
   RewriteRule rewrite;
   bool metered = true;
-  std::vector<std::shared_ptr<const IndexHold>> upstream_holds;  // `to` keeps its indexes
+  std::unique_ptr<const WebSocketRule> websocket;  // null: no upgrades
+  std::unique_ptr<const MirrorRule> mirror;        // null: no copies
+  std::vector<std::shared_ptr<const IndexHold>> upstream_holds;  // `to` and `mirror` keep their indexes
 };
 
 // A Route on one Gateway: limits, timeouts and policies of all levels resolved. Built anew only when the Route, its Api, its
@@ -216,6 +237,8 @@ class Route {
   const RouteTo& to() const { return config->to; }
   const RewriteRule& rewrite() const { return config->rewrite; }
   bool metered() const { return config->metered; }
+  const WebSocketRule* websocket() const { return config->websocket.get(); }
+  const MirrorRule* mirror() const { return config->mirror.get(); }
 
   std::shared_ptr<const RouteConfig> config;
   std::shared_ptr<const ApiConfig> api;
@@ -223,6 +246,7 @@ class Route {
   int64_t body_bytes = kDefaultBodyBytes;
   int64_t request_ms = 0;  // 0: no limit
   int64_t body_idle_ms = kDefaultBodyIdleMs;
+  int64_t first_byte_ms = 0, idle_ms = 0;  // 0: the Upstream's
 
   // Without authenticators, in phase order, outer first within a phase. [0, auth_at) runs before authentication,
   // [rate_at, end) after the Plan.

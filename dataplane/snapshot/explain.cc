@@ -8,6 +8,7 @@
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/explain_text.h"
 #include "dataplane/snapshot/forward.h"
+#include "dataplane/snapshot/websocket_rule.h"
 
 namespace gw {
 namespace {
@@ -20,7 +21,7 @@ class Explainer final : public ExplainSink {
 
   v1::ExplainResponse run() {
     out_.set_version(tables_.snapshot->version());
-    if (!read_request() || !pick_gateway() || !read_target() || !find_route() || !find_caller()) return std::move(out_);
+    if (!read_request() || !pick_gateway() || !read_target() || !find_route() || !check_websocket() || !find_caller()) return std::move(out_);
     ctx_.route = route_;
     Decision d = pipeline_.run(ctx_);
     if (d.kind == Decision::Kind::kRespond) {
@@ -219,6 +220,24 @@ class Explainer final : public ExplainSink {
     }
   }
 
+  bool check_websocket() {
+    bool wanted = false;
+    for (const HeaderField& f : head_.headers.fields()) {
+      if (f.id != HeaderId::kUpgrade) continue;
+      for_each_list_member(f.value, [&](std::string_view member) { wanted = wanted || equals_ignore_case(member, "websocket"); });
+    }
+    if (!wanted) return true;
+    const WebSocketRule* rule = route_->websocket();
+    if (rule == nullptr) {
+      return refused("websocket", route_->name(), Reason::kBadRequest, "this route takes no WebSocket upgrade");
+    }
+    if (!origin_allowed(*rule, head_)) {
+      return refused("websocket", route_->name(), Reason::kCorsDenied, "this route takes no WebSocket from this origin");
+    }
+    fill(add("websocket", route_->name()), "ok", "a tunnel if the upstream agrees; " + websocket_text(*rule), Reason::kNone);
+    return true;
+  }
+
   bool find_caller() {
     if (input_.as_app == 0) return true;
     app_ = tables_.directory->app(input_.as_app);
@@ -293,6 +312,9 @@ class Explainer final : public ExplainSink {
     std::string url = "http://" + targets_text(*u) + std::string(upstream_target(route_->rewrite(), head_, arena_));
     fill(add("backend", u->name), "ok", why.empty() ? url : why + " -> " + url, Reason::kNone);
     if (std::string rules = target_rules_text(*u); !rules.empty()) fill(add("targets", u->name), "ok", rules, Reason::kNone);
+    if (const MirrorRule* mirror = route_->mirror()) {
+      fill(add("mirror", upstream_name(mirror->upstream)), "ok", mirror_text(*mirror), Reason::kNone);
+    }
     out_.set_upstream(u->name);
     out_.set_answer("forwarded to " + u->name);
   }

@@ -72,6 +72,11 @@ std::string plan_text(const PlanConfig& plan, uint32_t nodes) {
   return out;
 }
 
+std::string mirror_text(const MirrorRule& mirror) {
+  return format_percent(mirror.ppm) + " of requests are copied, with bodies to " + std::to_string(mirror.max_body_bytes) + " bytes, " +
+         std::to_string(mirror.max_in_flight) + " at once";
+}
+
 std::string targets_text(const UpstreamConfig& upstream) {
   if (upstream.targets.size() == 1) return upstream.targets[0].authority;
   std::string out;

@@ -113,6 +113,8 @@ std::shared_ptr<const ApiSource> Decoder::api(const EntryKey& key, const std::st
   if (e.limits().has_body_bytes()) out->body_bytes = e.limits().body_bytes();
   if (e.timeouts().has_request_ms()) out->request_ms = e.timeouts().request_ms();
   if (e.timeouts().has_body_idle_ms()) out->body_idle_ms = e.timeouts().body_idle_ms();
+  if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
+  if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
   out->config = std::move(config);
   return out;
 }
@@ -161,6 +163,36 @@ bool Decoder::route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSourc
   }
 }
 
+// What a Route that forwards may have beside its target.
+bool Decoder::route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out) {
+  if (!in.has_websocket() && !in.has_mirror()) return true;
+  if (in.has_redirect() || in.has_respond()) return fail("spec.to", "nothing is forwarded that could be upgraded or copied", "GW1320");
+  if (in.has_websocket()) {
+    auto rule = std::make_unique<WebSocketRule>();
+    rule->origins.assign(in.websocket().origins().begin(), in.websocket().origins().end());
+    if (in.websocket().has_idle_timeout_ms()) rule->idle_ms = in.websocket().idle_timeout_ms();
+    if (rule->idle_ms < 1) return fail("spec.websocket.idleTimeout", "must be > 0");
+    config.websocket = std::move(rule);
+  }
+  if (in.has_mirror()) {
+    const v1::MirrorTo& m = in.mirror();
+    auto rule = std::make_unique<MirrorRule>();
+    if (m.percent_ppm() < 0 || m.percent_ppm() > 1'000'000) return fail("spec.to.mirror.percent", "must be 0% to 100%");
+    rule->ppm = static_cast<uint32_t>(m.percent_ppm());
+    if (m.has_max_body_bytes()) rule->max_body_bytes = m.max_body_bytes();
+    if (m.has_timeout_ms()) rule->timeout_ms = m.timeout_ms();
+    if (m.has_max_in_flight() && m.max_in_flight() < 1) return fail("spec.to.mirror.maxInFlight", "must be > 0");
+    if (m.has_max_in_flight()) rule->max_in_flight = static_cast<uint32_t>(m.max_in_flight());
+    if (rule->max_body_bytes < 0 || rule->timeout_ms < 1) return fail("spec.to.mirror", "is not valid");
+    auto hold = indexes_.hold(IndexSpace::kUpstream, m.upstream());
+    rule->upstream = hold->index();
+    out.upstreams.push_back(m.upstream());
+    config.upstream_holds.push_back(std::move(hold));
+    config.mirror = std::move(rule);
+  }
+  return true;
+}
+
 std::shared_ptr<const RouteSource> Decoder::route(const EntryKey& key, const std::string& bytes) {
   v1::RouteEntry e;
   if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
@@ -188,6 +220,8 @@ std::shared_ptr<const RouteSource> Decoder::route(const EntryKey& key, const std
   if (e.limits().has_body_bytes()) out->body_bytes = e.limits().body_bytes();
   if (e.timeouts().has_request_ms()) out->request_ms = e.timeouts().request_ms();
   if (e.timeouts().has_body_idle_ms()) out->body_idle_ms = e.timeouts().body_idle_ms();
+  if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
+  if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
   config->upstream_holds.reserve(out->upstreams.size());
   for (size_t i = 0; i < out->upstreams.size(); ++i) {
     auto hold = indexes_.hold(IndexSpace::kUpstream, out->upstreams[i]);
@@ -195,6 +229,7 @@ std::shared_ptr<const RouteSource> Decoder::route(const EntryKey& key, const std
     if (auto* split = std::get_if<SplitTo>(&config->to)) split->arms[i].upstream = hold->index();
     config->upstream_holds.push_back(std::move(hold));
   }
+  if (!route_extras(e, *config, *out)) return nullptr;
   out->config = std::move(config);
   return out;
 }

@@ -31,7 +31,7 @@ struct ApiSource {
   std::string base;  // normal form
   std::vector<uint64_t> gateways, policies;
   AuthSource auth;
-  std::optional<int64_t> body_bytes, request_ms, body_idle_ms;
+  std::optional<int64_t> body_bytes, request_ms, body_idle_ms, first_byte_ms, idle_ms;
 };
 
 struct RouteSource {
@@ -40,7 +40,7 @@ struct RouteSource {
   std::vector<uint64_t> policies;
   std::optional<AuthSource> auth;
   std::vector<uint64_t> upstreams;
-  std::optional<int64_t> body_bytes, request_ms, body_idle_ms;
+  std::optional<int64_t> body_bytes, request_ms, body_idle_ms, first_byte_ms, idle_ms;
 };
 
 struct PlanSource {
@@ -93,6 +93,7 @@ class Decoder {
   bool balance(const v1::Balance& in, BalanceConfig& out);
   bool retries(const v1::Retries& in, RetryConfig& out);
   bool route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
+  bool route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
 
   IndexRegistry& indexes_;
   const BuilderOptions& options_;

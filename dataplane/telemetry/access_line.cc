@@ -175,6 +175,7 @@ size_t format_access_line(const RequestRecord& r, std::string_view node, std::st
   line.integer(",\"bytes_in\":", r.request_bytes);
   line.integer(",\"bytes_out\":", r.response_bytes);
   line.millis(",\"duration_ms\":", r.duration_ns);
+  line.text(",\"tunnel_ended_by\":\"", r.ended_by, 32);
   if (r.attempts > 0) {
     line.text(",\"upstream\":\"", r.upstream, kMaxName);
     line.text(",\"target\":\"", r.target, kMaxHost);

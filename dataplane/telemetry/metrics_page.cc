@@ -148,6 +148,14 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
       out.sample({{"upstream", name}, {"reason", retry_name(static_cast<RetryReason>(i))}}, upstream.retries[i]);
     }
   }
+  out.family(metric::kMirrorRequests);
+  for (const auto& [name, upstream] : upstreams) {
+    for (size_t i = 0; i < upstream.mirrored.size(); ++i) {
+      if (upstream.mirrored[i] == 0) continue;
+      out.sample({{"upstream", name}, {"result", mirror_result_name(static_cast<MirrorResult>(i))}}, upstream.mirrored[i]);
+    }
+  }
+  out.single(metric::kMirrorInFlight, stats.gauges.mirrors);
   out.family(metric::kUpstreamTargets);
   for (const auto& [name, targets] : targets_) out.sample({{"upstream", name}}, static_cast<uint64_t>(targets));
   auto gauge = [&](const MetricInfo& family, auto value) {
@@ -199,6 +207,7 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.sample({{"state", "active"}}, stats.gauges.connections_active);
   out.sample({{"state", "idle"}}, stats.gauges.connections_idle);
   out.single(metric::kHttpActiveRequests, stats.gauges.active_requests);
+  out.single(metric::kTunnels, stats.gauges.tunnels);
   out.single(metric::kBufferBytes, stats.gauges.buffer_bytes);
   render_upstreams(stats, out);
   out.family(metric::kZoneBytes);

@@ -20,6 +20,7 @@ struct PlanConfig;
 struct RequestRecord {
   int64_t wall_ns = 0;            // of the request's first byte
   int64_t duration_ns = 0;        // first byte of the request to last byte of the response handed to the socket
+  int64_t handshake_ns = 0;       // > 0: a tunnel followed after so long; histograms count this, not the tunnel's life
   int64_t upstream_ns = 0;        // time spent waiting for upstream (connect to response end)
   std::string_view request_id;    // text form
   std::string_view trace_id;      // 32 hex digits
@@ -41,6 +42,7 @@ struct RequestRecord {
   uint32_t upstream_index = UINT32_MAX;  // dense
   std::string_view upstream;      // owner/name
   std::string_view target;        // host:port
+  std::string_view ended_by;      // of a tunnel: client, upstream, idle, drain
   int attempts = 0;
   bool reached_upstream = false;  // metered only then
   bool metered = false;

@@ -23,6 +23,12 @@ constexpr CounterName kCounterNames[] = {
     {"gw_rate_table_full_total", "Times that no place was left to count a rate in."},
     {"gw_retry_reused_total", "Requests sent again because a reused connection died before its first byte."},
     {"gw_client_closed_total", "Requests whose client hung up before the answer was complete."},
+    {"gw_tunnels_opened_total", "WebSocket tunnels opened."},
+    {"gw_tunnel_request_bytes_total", "Bytes from clients through tunnels."},
+    {"gw_tunnel_response_bytes_total", "Bytes to clients through tunnels."},
+    {"gw_tunnel_idle_timeouts_total", "Tunnels closed because no byte came for websocket.idleTimeout."},
+    {"gw_tunnels_drained_total", "Tunnels closed by a node that goes away, after their grace."},
+    {"gw_tunnel_origin_denied_total", "WebSocket handshakes refused because of their Origin."},
 };
 static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
 
@@ -34,6 +40,10 @@ static_assert(sizeof kRetryNames / sizeof kRetryNames[0] == static_cast<size_t>(
 
 constexpr std::string_view kVerdictNames[] = {"pass", "refuse", "observe", "fail_open"};
 static_assert(sizeof kVerdictNames / sizeof kVerdictNames[0] == static_cast<size_t>(PolicyVerdict::kCount));
+
+constexpr std::string_view kMirrorNames[] = {"2xx",     "3xx",     "4xx",              "5xx",              "failed",
+                                             "timeout", "dropped_too_many", "dropped_too_large", "dropped_unfinished"};
+static_assert(sizeof kMirrorNames / sizeof kMirrorNames[0] == static_cast<size_t>(MirrorResult::kCount));
 
 // The stats at `index`, made anew when another object has come to that place.
 template <class Stats>
@@ -58,6 +68,7 @@ void merge_into(std::map<uint64_t, Stats>& out, const Stats& stats) {
 
 std::string_view result_name(AttemptResult result) { return kResultNames[static_cast<size_t>(result)]; }
 std::string_view retry_name(RetryReason reason) { return kRetryNames[static_cast<size_t>(reason)]; }
+std::string_view mirror_result_name(MirrorResult result) { return kMirrorNames[static_cast<size_t>(result)]; }
 std::string_view verdict_name(PolicyVerdict verdict) { return kVerdictNames[static_cast<size_t>(verdict)]; }
 const CounterName& counter_name(Counter counter) { return kCounterNames[static_cast<size_t>(counter)]; }
 
@@ -95,6 +106,7 @@ void UpstreamStats::merge(const UpstreamStats& other) {
     gauges.panicking = gauges.panicking || other.gauges.panicking;
     has_gauges = true;
   }
+  for (size_t i = 0; i < mirrored.size(); ++i) mirrored[i] += other.mirrored[i];
   duration_ns.merge(other.duration_ns);
 }
 
@@ -109,8 +121,9 @@ void WorkerStats::record(const RequestRecord& r) {
   route.response_bytes += r.response_bytes;
   if (r.status >= 500) ++route.server_errors;
   else if (r.status >= 400) ++route.client_errors;
-  route.duration_ns.record(r.duration_ns);
-  overhead_ns_.record(r.duration_ns - r.upstream_ns);
+  int64_t duration_ns = r.handshake_ns > 0 ? r.handshake_ns : r.duration_ns;
+  route.duration_ns.record(duration_ns);
+  overhead_ns_.record(duration_ns - r.upstream_ns);
   if ((r.reason == Reason::kRateLimited || r.reason == Reason::kQuotaExhausted) && r.route != nullptr) {
     Rejection key{r.route->api->uid, r.plan != nullptr ? r.plan->uid : 0};
     if (rejections_.size() >= kMaxRejections && rejections_.count(key) == 0) key = Rejection{};
@@ -137,6 +150,10 @@ void WorkerStats::upstream_gauges(const ObjectInfo& upstream, const UpstreamGaug
 void WorkerStats::name_zone(uint32_t index, const std::string& zone) {
   if (index >= zones_.size()) zones_.resize(index + 1);
   zones_[index].first = zone;
+}
+
+void WorkerStats::mirrored(uint32_t upstream_index, uint64_t upstream_uid, MirrorResult result) {
+  ++place(upstreams_, upstream_index, upstream_uid).mirrored[static_cast<size_t>(result)];
 }
 
 void WorkerStats::policy(const Policy::Info& policy, PolicyVerdict verdict) {
@@ -179,6 +196,8 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   out.gauges.connections_active += gauges_.connections_active;
   out.gauges.connections_idle += gauges_.connections_idle;
   out.gauges.active_requests += gauges_.active_requests;
+  out.gauges.tunnels += gauges_.tunnels;
+  out.gauges.mirrors += gauges_.mirrors;
   out.gauges.buffer_bytes += gauges_.buffer_bytes;
 }
 

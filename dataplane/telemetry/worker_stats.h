@@ -23,6 +23,9 @@ namespace gw {
 
 enum class AttemptResult : uint8_t { kOk, kConnect, kTimeout, kReset, kInvalid, kCancelled, kCount };
 enum class PolicyVerdict : uint8_t { kNext, kRespond, kObserved, kFailOpen, kCount };
+// What became of a request that was drawn to be copied to a mirror: the status of its answer, or why there is none.
+enum class MirrorResult : uint8_t { k2xx, k3xx, k4xx, k5xx, kFailed, kTimeout, kTooMany, kTooLarge, kUnfinished, kCount };
+std::string_view mirror_result_name(MirrorResult result);  // 2xx, …, failed, timeout, dropped_too_many, …
 std::string_view result_name(AttemptResult result);    // ok, connect, …
 // Why an attempt followed another.
 enum class RetryReason : uint8_t { kReused, kConnect, kReset, kTimeout, kStatus, kCount };
@@ -46,6 +49,12 @@ enum class Counter : uint8_t {
   kRateTableFull,
   kRetryReused,
   kClientClosed,
+  kTunnels,
+  kTunnelBytesIn,
+  kTunnelBytesOut,
+  kTunnelIdleTimeouts,
+  kTunnelsDrained,
+  kTunnelOriginDenied,
   kCount,
 };
 // `gw_..._total` name and help of a counter.
@@ -58,7 +67,9 @@ const CounterName& counter_name(Counter counter);
 struct WorkerGauges {
   int64_t connections_active = 0;  // with a request on them
   int64_t connections_idle = 0;
-  int64_t active_requests = 0;
+  int64_t active_requests = 0;     // tunnels among them
+  int64_t tunnels = 0;
+  int64_t mirrors = 0;             // copies in work
   int64_t buffer_bytes = 0;
 };
 
@@ -99,6 +110,7 @@ struct UpstreamStats {
   UpstreamGauges gauges;
   std::array<uint64_t, static_cast<size_t>(AttemptResult::kCount)> attempts{};
   std::array<uint64_t, static_cast<size_t>(RetryReason::kCount)> retries{};
+  std::array<uint64_t, static_cast<size_t>(MirrorResult::kCount)> mirrored{};
   Histogram duration_ns;
 
   void merge(const UpstreamStats& other);
@@ -156,6 +168,8 @@ class WorkerStats {
     zones_[index].second.sent += sent;
     zones_[index].second.received += received;
   }
+  // By index and uid: the upstream's configuration may be gone.
+  void mirrored(uint32_t upstream_index, uint64_t upstream_uid, MirrorResult result);
   void policy(const Policy::Info& policy, PolicyVerdict verdict);
   // A Plan decides like a policy; its verdicts are kept among theirs.
   void plan(uint64_t plan_uid, PolicyVerdict verdict);

@@ -32,6 +32,7 @@ Worker::Worker(WorkerOptions options)
     : options_(std::move(options)),
       resolver_(loop_),
       pool_(loop_, resolver_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
+      mirrors_(loop_, pool_, stats_, random_),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
       tick_timer_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   if (options_.log != nullptr) log_ = std::make_unique<AccessLogBuffer>(*options_.log);
@@ -45,6 +46,8 @@ Worker::Worker(WorkerOptions options)
   env_.stats = &stats_;
   env_.usage = options_.usage;
   env_.log = log_.get();
+  env_.mirrors = &mirrors_;
+  env_.tunnel_grace_ms = options_.tunnel_grace_ms;
   env_.worker = this;
   env_.finished = [](void* self, Exchange& exchange) { static_cast<Worker*>(self)->exchange_finished(exchange); };
   current_ = std::make_unique<PinnedTables>();
@@ -64,6 +67,7 @@ void Worker::start() {
     loop_.run();
     abort_all();
     end_of_turn();
+    mirrors_.close_all();
     pool_.close_all();
     for (Socket& socket : sockets_) socket.listener.reset();
     tick_timer_.cancel();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/exchange/exchange.h"
+#include "dataplane/exchange/mirror.h"
 #include "dataplane/http1/server_session.h"
 #include "dataplane/loop/listener.h"
 #include "dataplane/loop/loop.h"
@@ -34,6 +35,7 @@ struct WorkerOptions {
   size_t max_connections = 4096;  // of clients; beyond it new ones are closed at once
   size_t workers = 1;             // of the node: limits of upstreams are shared by so many
   std::string zone;               // of the node
+  int64_t tunnel_grace_ms = 30'000;  // that tunnels have after drain()
   const Clock* clock = &SystemClock::instance();
   RateTable* rates = nullptr;
   AccessLog* log = nullptr;
@@ -120,6 +122,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   Resolver resolver_;
   WorkerStats stats_;
   UpstreamPool pool_;
+  MirrorSender mirrors_;
   std::unique_ptr<AccessLogBuffer> log_;
   ExchangeEnv env_;
 

@@ -35,7 +35,8 @@ spec: {api: all, match: {path: {prefix: /}}, to: {upstream: up})" + plus(route) 
 )" + more;
 }
 
-WorkerFixture::WorkerFixture(const std::string& yaml, BuilderOptions options) : maker_(std::move(options)), rates_(1 << 12, 1) {
+WorkerFixture::WorkerFixture(const std::string& yaml, BuilderOptions options, const std::function<void(WorkerOptions&)>& adjust)
+    : maker_(std::move(options)), rates_(1 << 12, 1) {
   auto socket = ListenSocket::open(*IpAddress::parse("127.0.0.1"), 0, 1);
   if (!socket.ok()) throw std::runtime_error("no port to listen on");
   socket_ = std::make_unique<ListenSocket>(*std::move(socket));
@@ -46,6 +47,7 @@ WorkerFixture::WorkerFixture(const std::string& yaml, BuilderOptions options) : 
     drained_.push_back(version);
     changed_.notify_all();
   };
+  if (adjust != nullptr) adjust(o);
   worker_ = std::make_unique<Worker>(std::move(o));
   worker_->start();
   install(yaml);

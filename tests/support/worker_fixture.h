@@ -24,7 +24,9 @@ struct Config {
 
 class WorkerFixture {
  public:
-  explicit WorkerFixture(const std::string& yaml, BuilderOptions options = {});
+  // `adjust`: changes the worker's options before it starts.
+  explicit WorkerFixture(const std::string& yaml, BuilderOptions options = {},
+                         const std::function<void(WorkerOptions&)>& adjust = nullptr);
   ~WorkerFixture();
 
   uint16_t port() const { return socket_->port(); }

@@ -142,3 +142,23 @@ TEST_CASE("explain and the node agree on the pick of a split") {
     CHECK(r.upstream() == c.tables.snapshot->upstream(pick.upstream)->name);
   }
 }
+
+TEST_CASE("explain says of a WebSocket what the route would, and of copies where they go") {
+  Conference c;
+  c.route(7, "attendees/live",
+          "api: 2 match { path { exact: '/attendees/live' } } auth { allow_anonymous: true } upstream: 11 "
+          "websocket { origins: 'https://app.test' idle_timeout_ms: 90000 } mirror { upstream: 10 percent_ppm: 5000 max_in_flight: 7 }");
+  c.build();
+  auto ask = [&](const char* path, const char* origin) {
+    return c.ask({.url = std::string("http://api.test") + path, .headers = {{"Upgrade", "WebSocket"}, {"Origin", origin}}});
+  };
+  auto r = ask("/attendees/live", "https://app.test");
+  CHECK_THAT(steps(r), Catch::Contains("websocket|attendees/live||ok|a tunnel if the upstream agrees; from https://app.test, idle 90s|"));
+  CHECK_THAT(steps(r), Catch::Contains(
+                           "mirror|platform/legacy||ok|0.5% of requests are copied, with bodies to 65536 bytes, 7 at once|"));
+  CHECK(ask("/attendees/live", "https://evil.test").reason() == "CORS_DENIED");
+  CHECK(ask("/attendees/healthz", "https://app.test").reason() == "BAD_REQUEST");
+  r = c.ask({.url = "http://api.test/attendees/live"});
+  CHECK(r.answer() == "forwarded to attendees/attendees");
+  CHECK_THAT(steps(r), !Catch::Contains("websocket|"));
+}

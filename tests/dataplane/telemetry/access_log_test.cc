@@ -51,6 +51,15 @@ TEST_CASE("a line says who asked for what, and what became of it") {
         "\"upstream\":\"attendees/attendees\",\"target\":\"127.0.0.1:9102\",\"upstream_ms\":11.000,\"attempts\":1}\n");
 }
 
+TEST_CASE("of a tunnel the line says how it ended") {
+  RequestRecord r;
+  r.status = 101;
+  r.duration_ns = 5'000'000;
+  r.request_bytes = 3;
+  r.ended_by = "idle";
+  CHECK_THAT(line(r), Catch::Contains("\"bytes_in\":3,\"bytes_out\":0,\"duration_ms\":5.000,\"tunnel_ended_by\":\"idle\"}"));
+}
+
 TEST_CASE("a request that nothing took has no more fields than facts") {
   RequestRecord r;
   r.status = 404;

@@ -52,6 +52,14 @@ TEST_CASE("what workers count is summed and labelled") {
   a.attempt(upstream(9, 0), AttemptResult::kOk, 5'000'000);
   b.attempt(upstream(9, 0), AttemptResult::kTimeout, 5'000'000);
   b.retry(upstream(9, 0), RetryReason::kReused);
+  a.mirrored(0, 9, MirrorResult::k2xx);
+  b.mirrored(0, 9, MirrorResult::kTooMany);
+  RequestRecord tunnel = o.record(101);
+  tunnel.duration_ns = 3'600'000'000'000;
+  tunnel.handshake_ns = 20'000'000;
+  tunnel.route = nullptr;
+  a.record(tunnel);
+  b.gauges().tunnels = 4;
   Policy::Info policy{.uid = 8, .owner = "platform", .name = "api-key", .type = "apiKey"};
   a.policy(policy, PolicyVerdict::kNext);
   b.policy(policy, PolicyVerdict::kRespond);
@@ -85,6 +93,11 @@ TEST_CASE("what workers count is summed and labelled") {
   CHECK(has(text, "gw_ratelimit_rejected_total{api=\"attendees/api-1\",plan=\"platform/pro\"} 1"));
   CHECK(has(text, "gw_upstream_attempts_total{upstream=\"attendees/attendees\",result=\"ok\"} 1"));
   CHECK(has(text, "gw_upstream_attempts_total{upstream=\"attendees/attendees\",result=\"timeout\"} 1"));
+  CHECK(has(text, "gw_mirror_requests_total{upstream=\"attendees/attendees\",result=\"2xx\"} 1"));
+  CHECK(has(text, "gw_mirror_requests_total{upstream=\"attendees/attendees\",result=\"dropped_too_many\"} 1"));
+  CHECK(has(text, "gw_tunnels 4"));
+  // A tunnel's life is in the log; what the histogram has is the time until the upstream agreed.
+  CHECK(has(text, "gw_http_request_duration_seconds_bucket{api=\"\",route=\"\",le=\"0.025\"} 2"));
   CHECK(has(text, "gw_policy_decisions_total{policy=\"platform/api-key\",type=\"apiKey\",decision=\"refuse\"} 1"));
   CHECK(has(text, "gw_policy_fail_open_total{policy=\"platform/api-key\"} 1"));
   CHECK(has(text, "gw_connections_accepted_total 3"));
