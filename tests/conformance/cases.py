@@ -99,6 +99,21 @@ request('Connection cannot name Host away', '§7.6.1', get(b'Connection: host, c
 broken('WebSocket where no route takes it', 'request rules', get(b'Upgrade: websocket', b'Connection: Upgrade', b'Sec-WebSocket-Version: 13',
                                                                   b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='))
 
+# --- WebSockets on a route that takes them: RFC 6455 §4, RFC 9110 §7.8 ---------------------------------------------------------
+VERSION, KEY = b'Sec-WebSocket-Version: 13', b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+UPGRADE = (b'Upgrade: websocket', b'Connection: Upgrade')
+broken('WebSocket of another version', '§4.4', get(*UPGRADE, b'Sec-WebSocket-Version: 1337', KEY, target=b'/ws') + HIDDEN, 426)
+for name, fields in (('without a key', UPGRADE + (VERSION,)), ('with two keys', UPGRADE + (VERSION, KEY, KEY)),
+                     ('with a key that is none', UPGRADE + (VERSION, b'Sec-WebSocket-Key: x')), ('without a version', UPGRADE + (KEY,)),
+                     ('that Connection does not name', (b'Upgrade: websocket', VERSION, KEY)),
+                     ('with a body', UPGRADE + (VERSION, KEY, b'Content-Length: %d' % len(HIDDEN))),
+                     ('with chunks', UPGRADE + (VERSION, KEY, CHUNKED))):
+    broken('WebSocket ' + name, '§4.2.1', get(*fields, target=b'/ws') + HIDDEN)
+broken('WebSocket in HTTP/1.0', 'RFC 9110 §7.8', get(*UPGRADE, VERSION, KEY, target=b'/ws', version=b'HTTP/1.0') + HIDDEN)
+broken('WebSocket of another page', '§10.2', get(*UPGRADE, VERSION, KEY, b'Origin: https://evil.test', target=b'/ws') + HIDDEN, 403)
+request('WebSocket that the upstream does not agree to', '§4.1', get(b'Upgrade: websocket', b'Connection: upgrade, close', VERSION, KEY, target=b'/ws'), 200,
+        upstream_has=b'Upgrade: websocket', upstream_not=KEY)
+
 # --- Answers: RFC 9112 §6.3, §7 ----------------------------------------------------------------------------------------------------
 OK = b'HTTP/1.1 200 OK\r\n'
 answer('by length', '§6.3', OK + b'Content-Length: 2\r\n\r\nok', 200, ends=False, reused=True)

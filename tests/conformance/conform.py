@@ -283,7 +283,8 @@ def main():
     try:
         test.start(nodes=('n1',), zones=('az-a',))
         up = RecordingUpstream()
-        test.apply(documents(team('platform'), gateway(), upstream('recorder', up.port), api('all', ['conform.test']), route('all', 'all', 'recorder')))
+        test.apply(documents(team('platform'), gateway(), upstream('recorder', up.port), api('all', ['conform.test']),
+                             route('all', 'all', 'recorder'), route('ws', 'all', 'recorder', prefix='/ws', websocket={})))
         _, port = test.targets()[0]
         talk = Conversation(port, up)
         talk.settle()
