@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/exchange/exchange.h"
+#include "dataplane/exchange/mirror.h"
 
 namespace gw {
 namespace {
@@ -84,6 +85,9 @@ Exchange::Tried Exchange::attempt() {
   }
   record_.target = arena_.copy(upstream_->target());
   upstream_->send_head(request_);
+  if (ctx_.route->mirror() != nullptr && record_.attempts == 1) {
+    mirror_ = env_.mirrors->begin(*ctx_.route, *tables_->tables.snapshot, request_);
+  }
   return Tried::kSent;
 }
 
@@ -205,10 +209,19 @@ bool Exchange::retry_status() {
   return true;
 }
 
-void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
-  if (attempt_.endpoint == nullptr) return;
+// Known how it went, though the connection goes on: a tunnel.
+void Exchange::attempt_settled(AttemptResult result, int64_t now_ns) {
   record_.upstream_ns += now_ns - attempt_ns_;
   env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
+  env_.pool->settled(attempt_, result, response_.status, now_ns);
+}
+
+void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
+  if (attempt_.endpoint == nullptr) return;
+  if (!attempt_.settled) {
+    record_.upstream_ns += now_ns - attempt_ns_;
+    env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
+  }
   env_.stats->zone_bytes(UpstreamPool::zone_of(attempt_), record_.request_bytes, record_.response_bytes);
   env_.pool->ended(attempt_, result, response_.status, now_ns);
 }

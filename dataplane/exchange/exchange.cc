@@ -65,7 +65,6 @@ void Exchange::recycle() {
   attempt_ = {};
   avoid_ = nullptr;
   tunnel_.reset();
-  tunnel_.reset();
   request_pipe_.reset();
   response_pipe_.reset();
   held_.clear();

@@ -131,6 +131,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   bool retry_status();
   void try_again();
   void send_again();
+  void attempt_settled(AttemptResult result, int64_t now_ns);
   void attempt_ended(AttemptResult result, int64_t now_ns);
   void respond(const LocalResponse& local, std::string_view by);
   void refuse(Reason reason, std::string_view detail, int status = 0, bool close = false);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "dataplane/upstream/pool.h"
-
 namespace gw {
 namespace {
 
@@ -15,6 +13,16 @@ MirrorResult class_of(int status) {
   if (status < 300) return MirrorResult::k2xx;
   if (status < 400) return MirrorResult::k3xx;
   return status < 500 ? MirrorResult::k4xx : MirrorResult::k5xx;
+}
+
+// As the pool's health and limits see it.
+AttemptResult outcome(MirrorResult result) {
+  switch (result) {
+    case MirrorResult::kFailed: return AttemptResult::kReset;
+    case MirrorResult::kTimeout: return AttemptResult::kTimeout;
+    case MirrorResult::kUnfinished: return AttemptResult::kCancelled;
+    default: return AttemptResult::kOk;
+  }
 }
 
 }  // namespace
@@ -67,11 +75,12 @@ void MirrorCopy::clear() {
   done_ = false;
 }
 
-MirrorSender::MirrorSender(Loop& loop, UpstreamPool& pool, WorkerStats& stats, FastRandom& random)
+MirrorSender::MirrorSender(Loop& loop, UpstreamPool& pool, WorkerStats& stats, FastRandom& random, const Clock& clock)
     : loop_(loop),
       pool_(pool),
       stats_(stats),
       random_(random),
+      clock_(clock),
       recycle_task_([](void* self) { static_cast<MirrorSender*>(self)->recycle(); }, this) {}
 
 MirrorSender::~MirrorSender() = default;
@@ -121,7 +130,12 @@ bool MirrorSender::body(MirrorCopy& copy, std::string_view piece, bool last) {
 
 void MirrorSender::send(MirrorCopy& copy) {
   loop_.arm(copy.timer_, copy.rule_->timeout_ms);
-  UpstreamPool::Acquired acquired = pool_.acquire(*copy.upstream_, copy, copy.head_.method, nullptr, false);
+  UpstreamPool::Ask ask;
+  ask.request = &copy.head_;
+  ask.now_ns = clock_.mono_ns();
+  ask.may_wait = false;
+  UpstreamPool::Acquired acquired = pool_.acquire(*copy.upstream_, copy, ask);
+  copy.attempt_ = acquired.attempt;
   copy.rule_ = nullptr;
   copy.upstream_ = nullptr;
   copy.stream_ = acquired.stream;
@@ -137,6 +151,7 @@ void MirrorSender::send(MirrorCopy& copy) {
 void MirrorSender::end(MirrorCopy& copy, MirrorResult result) {
   copy.done_ = true;
   copy.timer_.cancel();
+  pool_.ended(copy.attempt_, outcome(result), copy.response_.status, clock_.mono_ns());
   if (copy.stream_ != nullptr) {
     copy.stream_->release();
     copy.stream_ = nullptr;

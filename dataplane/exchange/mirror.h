@@ -16,11 +16,11 @@
 #include "dataplane/loop/loop.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/upstream/pool.h"
 
 namespace gw {
 
 class MirrorSender;
-class UpstreamPool;
 
 // Marks copies to whom gets them.
 inline constexpr std::string_view kMirrorField = "x-gw-mirror";
@@ -45,6 +45,7 @@ class MirrorCopy final : private UpstreamEvents {
   void on_upstream_failed(const ProxyError& error) override;
   void on_upstream_drained() override {}
   void on_response_read_done() override {}
+  void on_upstream_available() override {}
 
   void take(const Route& route, const UpstreamConfig& upstream, const RequestHead& request);
   void timed_out();
@@ -61,6 +62,7 @@ class MirrorCopy final : private UpstreamEvents {
   std::shared_ptr<const IndexHold> hold_;    // keeps the upstream's index from being given out anew
   uint64_t upstream_uid_ = 0;
   uint32_t upstream_index_ = kNoIndex, route_index_ = kNoIndex;
+  UpstreamPool::Attempt attempt_;
   UpstreamStream* stream_ = nullptr;
   Timer timer_;
   bool done_ = false;
@@ -68,7 +70,7 @@ class MirrorCopy final : private UpstreamEvents {
 
 class MirrorSender {
  public:
-  MirrorSender(Loop& loop, UpstreamPool& pool, WorkerStats& stats, FastRandom& random);
+  MirrorSender(Loop& loop, UpstreamPool& pool, WorkerStats& stats, FastRandom& random, const Clock& clock);
   ~MirrorSender();
 
   // A request as it goes upstream, `request.has_body` says whether body() follows. Non-null: give it the body. REQUIRES:
@@ -94,6 +96,7 @@ class MirrorSender {
   UpstreamPool& pool_;
   WorkerStats& stats_;
   FastRandom& random_;
+  const Clock& clock_;
   std::vector<uint32_t> in_flight_;  // by the route's index
   std::vector<std::unique_ptr<MirrorCopy>> in_work_, ended_, free_;
   Deferred recycle_task_;

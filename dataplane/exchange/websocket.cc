@@ -33,7 +33,7 @@ bool Exchange::admit_websocket(const Route& route) {
 // The upstream has agreed: the streams belong to the tunnel from now on, the snapshot stays with this exchange.
 void Exchange::start_tunnel() {
   int64_t now_ns = env_.clock->mono_ns();
-  attempt_ended(AttemptResult::kOk, now_ns);
+  attempt_settled(AttemptResult::kOk, now_ns);
   record_.status = response_.status;
   record_.handshake_ns = now_ns - ctx_.now_ns;
   response_begun_ = true;

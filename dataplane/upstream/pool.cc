@@ -257,6 +257,10 @@ UpstreamPool::Acquired UpstreamPool::admit(UpstreamState& upstream, UpstreamEven
   }
   if (limits.max_connections == 0) return out;
   if (upstream.in_work < share(limits.max_connections) && (ask.waited || waiting == 0)) return out;
+  if (!ask.may_wait) {
+    refuse("circuitBreaker.maxConnections are in use");
+    return out;
+  }
   if (!ask.waited && waiting >= (limits.max_pending == 0 ? 0 : share(limits.max_pending))) {
     refuse("circuitBreaker.maxConnections are in use, and maxPending requests wait for one");
     return out;
@@ -339,14 +343,29 @@ void UpstreamPool::make_room(UpstreamState& upstream) {
   if (all >= share(upstream.config->breaker->max_connections) && most != nullptr) most->idle.head->close();
 }
 
-void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int64_t now_ns) {
+void UpstreamPool::settled(Attempt& attempt, AttemptResult result, int status, int64_t now_ns) {
+  if (attempt.settled) return;
+  attempt.settled = true;
   Endpoint* endpoint = attempt.endpoint;
-  if (endpoint == nullptr) return;
-  attempt.endpoint = nullptr;
-  --endpoint->in_work;
   bool ok = result == AttemptResult::kOk && status < 500;
   bool counts = result != AttemptResult::kCancelled;
   if (counts && !ok) ++endpoint->failures;
+  UpstreamState* upstream = endpoint->upstream;
+  if (upstream == nullptr) return;
+  if (upstream->config->breaker && upstream->breaker.ended(*upstream->config->breaker, ok, counts, attempt.probe, now_ns)) {
+    options_.stats->count(Counter::kUpstreamCircuitOpened);
+  }
+  if (const auto& passive = upstream->config->passive; passive && counts && (ok || !passive->connects_only || result == AttemptResult::kConnect)) {
+    if (endpoint->outlier.ended(*passive, ok, now_ns)) eject(*upstream, *endpoint, now_ns);
+  }
+}
+
+void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int64_t now_ns) {
+  Endpoint* endpoint = attempt.endpoint;
+  if (endpoint == nullptr) return;
+  settled(attempt, result, status, now_ns);
+  attempt.endpoint = nullptr;
+  --endpoint->in_work;
   UpstreamState* upstream = endpoint->upstream;
   if (upstream == nullptr) {
     loop_.defer(bury_task_);
@@ -354,12 +373,6 @@ void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int
   }
   --upstream->in_work;
   if (attempt.retry) --upstream->retries;
-  if (upstream->config->breaker && upstream->breaker.ended(*upstream->config->breaker, ok, counts, attempt.probe, now_ns)) {
-    options_.stats->count(Counter::kUpstreamCircuitOpened);
-  }
-  if (const auto& passive = upstream->config->passive; passive && counts && (ok || !passive->connects_only || result == AttemptResult::kConnect)) {
-    if (endpoint->outlier.ended(*passive, ok, now_ns)) eject(*upstream, *endpoint, now_ns);
-  }
   if (!upstream->waiting.empty()) loop_.defer(waiting_task_);
 }
 

@@ -61,7 +61,8 @@ class UpstreamPool final : private http1::ClientHost {
   struct Attempt {
     Endpoint* endpoint = nullptr;
     bool retry = false;
-    bool probe = false;  // its outcome closes or opens the circuit
+    bool probe = false;    // its outcome closes or opens the circuit
+    bool settled = false;  // its outcome was told
   };
   struct Ask {
     const RequestHead* request = nullptr;
@@ -70,6 +71,7 @@ class UpstreamPool final : private http1::ClientHost {
     bool fresh = false;           // not an idle connection
     bool retry = false;
     bool waited = false;          // on_upstream_available() was called
+    bool may_wait = true;         // false: refused instead
     int64_t now_ns = 0;
   };
   struct Acquired {
@@ -82,6 +84,8 @@ class UpstreamPool final : private http1::ClientHost {
   Acquired acquire(const UpstreamConfig& config, UpstreamEvents& events, const Ask& ask);
   // How an attempt ended, once for each stream that was given; `status` 0: there was no answer.
   void ended(Attempt& attempt, AttemptResult result, int status, int64_t now_ns);
+  // How it went is known before its connection is free: for a tunnel. ended() must still come.
+  void settled(Attempt& attempt, AttemptResult result, int status, int64_t now_ns);
   void stop_waiting(const UpstreamConfig& config, UpstreamEvents& events);
   // Whether the upstream's budget and limit of retries allow one more.
   bool take_retry(const UpstreamConfig& config, int64_t now_ns);

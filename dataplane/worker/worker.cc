@@ -32,7 +32,7 @@ Worker::Worker(WorkerOptions options)
     : options_(std::move(options)),
       resolver_(loop_),
       pool_(loop_, resolver_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
-      mirrors_(loop_, pool_, stats_, random_),
+      mirrors_(loop_, pool_, stats_, random_, *options_.clock),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
       tick_timer_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   if (options_.log != nullptr) log_ = std::make_unique<AccessLogBuffer>(*options_.log);
