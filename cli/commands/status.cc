@@ -17,7 +17,7 @@ constexpr int kRecentShown = 3;
 struct NodeCounts {
   int64_t connected = 0, on_active = 0, stale = 0;
   std::map<std::string, int64_t> zones;  // of those on the active version
-  std::string lost;
+  std::string lost, overloaded;
 };
 
 NodeCounts count_nodes(const v1::StatusResponse& s) {
@@ -28,6 +28,9 @@ NodeCounts count_nodes(const v1::StatusResponse& s) {
       continue;
     }
     ++out.connected;
+    if (n.overload_stage() > 0) {
+      out.overloaded += (out.overloaded.empty() ? "" : ", ") + n.node() + (n.overload_stage() > 1 ? " (refuses requests)" : " (ends connections)");
+    }
     if (n.config_version() == s.active()) {
       ++out.on_active;
       ++out.zones[n.zone().empty() ? "no zone" : n.zone()];
@@ -54,6 +57,7 @@ std::string nodes_line(const v1::StatusResponse& s, const NodeCounts& n, const P
   }
   out += "    " + std::to_string(n.stale) + " stale";
   if (!n.lost.empty()) out += "    " + painted("lost: " + n.lost, Style::kBad, paint);
+  if (!n.overloaded.empty()) out += "    " + painted("overloaded: " + n.overloaded, Style::kBad, paint);
   return out + "    control plane ok\n";
 }
 

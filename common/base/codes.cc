@@ -90,6 +90,8 @@ const std::vector<CodeInfo>& all_codes() {
       {"GW2005", "no gateway serves this Api", "The Api names no Gateway and none is shared with its owner, so that no request can reach it."},
       {"GW2006", "limit is above the Gateway's", "The Gateway's `limitsMax` is smaller and is what counts."},
       {"GW2008", "not checked", "What is referred to is not in the files that were given; the control plane will check it."},
+      {"GW2020", "anyone may say whom they speak for", "The listener takes PROXY protocol headers and `clientAddress.trustedProxies` is empty, so that whoever reaches the port chooses the client address that policies, limits and logs see."},
+      {"GW2021", "paths are not made unambiguous", "With `pathRule: raw` a path is matched as it is written. An upstream that decodes it, or resolves its dot segments, may serve another path than the one that routes and policies were chosen for."},
       {"GW3001", "entry cannot be read", "A node could not read what it was sent. Nothing was activated."},
       {"GW3002", "entry with unknown fields", "The entry was made by a newer control plane and says something that this node does not understand. It is refused rather than half obeyed; update the node."},
       {"GW3003", "entry with an unknown value", "The entry has a value that this node's build does not know. Update the node."},

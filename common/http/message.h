@@ -21,6 +21,8 @@ struct RequestHead {
   std::string_view path;
   std::string_view query;  // without '?'; may be empty with has_query
   bool has_query = false;
+  // The path is compared as it stands, without decoding (path rule `raw`).
+  bool raw_path = false;
   HeaderList headers;
   // A body follows (its length is known when content_length >= 0).
   bool has_body = false;
@@ -32,7 +34,7 @@ struct RequestHead {
 
   void clear() {
     method_text = authority = host = target = path = query = {};
-    has_query = has_body = wants_trailers = wants_websocket = false;
+    has_query = raw_path = has_body = wants_trailers = wants_websocket = false;
     content_length = -1;
     headers.clear();
   }
@@ -40,6 +42,8 @@ struct RequestHead {
 
 struct ResponseHead {
   int status = 0;
+  // The upstream spoke HTTP/1.0.
+  bool http10 = false;
   HeaderList headers;
   // -1: the length is not known before the end.
   int64_t content_length = -1;
@@ -48,7 +52,7 @@ struct ResponseHead {
   void clear() {
     status = 0;
     content_length = -1;
-    has_body = false;
+    has_body = http10 = false;
     headers.clear();
   }
 };

@@ -1,5 +1,6 @@
 #include "common/http/uri.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -180,6 +181,27 @@ bool split_absolute(std::string_view raw, std::string_view& authority, std::stri
   return true;
 }
 
+// The target's path under the rules that are not `reject`: `path` is what stands before a '?', `target` the whole.
+bool take_path(RequestHead& head, Arena& arena, std::string_view target, PathRule rule, std::string_view& why) {
+  size_t size = std::min(target.find('?'), target.size());
+  head.path = target.substr(0, size);
+  if (rule == PathRule::kRaw) {
+    head.raw_path = true;
+    const char* problem = raw_path_problem(head.path);
+    if (problem != nullptr) why = problem;
+    return problem == nullptr;
+  }
+  std::string_view normal;
+  if (!normalize_path(head.path, arena, normal, why)) return false;
+  if (normal.data() == head.path.data()) return true;
+  char* out = arena.allocate(normal.size() + target.size() - size);
+  std::memcpy(out, normal.data(), normal.size());
+  std::memcpy(out + normal.size(), target.data() + size, target.size() - size);
+  head.target = {out, normal.size() + target.size() - size};
+  head.path = head.target.substr(0, normal.size());
+  return true;
+}
+
 }  // namespace
 
 bool parse_authority(std::string_view text, Arena& arena, std::string_view& host, int& port, std::string_view& why) {
@@ -218,7 +240,7 @@ bool parse_authority(std::string_view text, Arena& arena, std::string_view& host
 }
 
 bool parse_target(RequestHead& head, Arena& arena, std::string_view raw, std::optional<std::string_view> host,
-                  std::string_view& why) {
+                  std::string_view& why, PathRule rule) {
   std::string_view target = raw;
   std::string_view authority = host.value_or(std::string_view());
   bool has_authority = host.has_value();
@@ -248,7 +270,7 @@ bool parse_target(RequestHead& head, Arena& arena, std::string_view raw, std::op
   if (has_authority && !parse_authority(authority, arena, head.host, port, why)) return false;
   head.target = target;
   head.query = {};
-  head.has_query = false;
+  head.has_query = head.raw_path = false;
   if (target == "*") {
     if (head.method != Method::kOptions) {
       why = "the target * is for OPTIONS only";
@@ -258,7 +280,11 @@ bool parse_target(RequestHead& head, Arena& arena, std::string_view raw, std::op
     return true;
   }
   size_t size = 0;
-  if (const char* problem = scan_path(target, size)) {
+  if (rule != PathRule::kReject) {
+    if (!take_path(head, arena, target, rule, why)) return false;
+    size = head.path.size();
+    target = head.target;
+  } else if (const char* problem = scan_path(target, size)) {
     why = problem;
     return false;
   }
@@ -292,13 +318,13 @@ std::string decoded_path(std::string_view path) {
   return out;
 }
 
-size_t prefix_length(std::string_view path, std::string_view prefix) {
+size_t prefix_length(std::string_view path, std::string_view prefix, bool raw) {
   size_t i = 0;
   for (char wanted : prefix) {
     if (i >= path.size()) return std::string_view::npos;
     int c = at(path, i);
     size_t width = 1;
-    if (c == '%') {
+    if (c == '%' && !raw) {
       int value = escape(path, i);
       if (value >= 0) {
         c = value;

@@ -26,6 +26,8 @@ std::span<const MetricInfo> all_metrics() {
       metric::kHttpActiveRequests,
       metric::kTunnels,
       metric::kBufferBytes,
+      metric::kLoopLag,
+      metric::kOverloadStage,
       metric::kUpstreamAttempts,
       metric::kRetries,
       metric::kMirrorRequests,

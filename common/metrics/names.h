@@ -34,6 +34,8 @@ inline constexpr MetricInfo kConnections{"gw_connections", kG, "Open client conn
 inline constexpr MetricInfo kHttpActiveRequests{"gw_http_active_requests", kG, "Requests in flight.", ""};
 inline constexpr MetricInfo kTunnels{"gw_tunnels", kG, "Open WebSocket tunnels.", ""};
 inline constexpr MetricInfo kBufferBytes{"gw_buffer_bytes", kG, "Bytes held in the workers' buffers.", ""};
+inline constexpr MetricInfo kLoopLag{"gw_loop_lag_seconds", kH, "Turns of the workers' event loops: how long an event may wait for those before it.", ""};
+inline constexpr MetricInfo kOverloadStage{"gw_overload_stage", kG, "0 normal, 1 connections close after their answer, 2 new requests are refused; of several workers the highest.", ""};
 
 // Upstreams
 inline constexpr MetricInfo kUpstreamAttempts{"gw_upstream_attempts_total", kC, "Attempts at an upstream by how they ended.", "upstream,result"};

@@ -44,6 +44,23 @@ void check_own_listeners(const CheckContext& c, const v1::Object& gateway) {
   }
 }
 
+// What a listener opens, said once at apply.
+void warn_listeners(const CheckContext& c, const v1::Object& gateway) {
+  const v1::GatewaySpec& spec = gateway.gateway();
+  ObjectLabel label = key_of(gateway).label();
+  for (int i = 0; i < spec.listeners_size(); ++i) {
+    std::string path = "spec.listeners[" + std::to_string(i) + "]";
+    if (spec.listeners(i).proxy_protocol() && spec.client_address().trusted_proxies().empty()) {
+      c.out.warning("GW2020", label, path + ".proxyProtocol", "PROXY protocol headers are believed from everybody")
+          .set_cure("list the proxies in spec.clientAddress.trustedProxies");
+    }
+    if (spec.listeners(i).path_rule() == Listener::PATH_RULE_RAW) {
+      c.out.warning("GW2021", label, path + ".pathRule", "paths are matched as they are written")
+          .set_cure("prefer `normalize`, or be sure that no upstream reads a path in another way");
+    }
+  }
+}
+
 void check_other_listeners(const CheckContext& c, const v1::Object& gateway) {
   ObjectKey key = key_of(gateway);
   const auto& own = gateway.gateway();
@@ -89,6 +106,7 @@ void check_required(const CheckContext& c, const v1::Object& gateway) {
 void check_gateway(const CheckContext& c, const v1::Object& gateway) {
   check_own_listeners(c, gateway);
   check_other_listeners(c, gateway);
+  warn_listeners(c, gateway);
   check_required(c, gateway);
   check_policy_list(c, gateway, "spec.policies", gateway.gateway().policies(), false);
   if (!gateway.gateway().has_allow_fail_open() || gateway.gateway().allow_fail_open()) return;

@@ -123,6 +123,9 @@ struct Emitter {
     if (spec.has_retries()) *e.mutable_retries() = spec.retries();
     if (spec.has_health()) *e.mutable_health() = spec.health();
     if (spec.has_circuit_breaker()) *e.mutable_circuit_breaker() = spec.circuit_breaker();
+    if (object.upstream().proxy_protocol() != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
+      e.set_proxy_protocol(object.upstream().proxy_protocol());
+    }
     return e;
   }
 

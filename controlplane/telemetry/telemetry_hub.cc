@@ -95,6 +95,7 @@ void TelemetryHub::complete(v1::NodeInfo& node) const {
   if (at == all.end()) return;
   node.set_connections(at->second.connections());
   node.set_usage_unacknowledged(at->second.usage_unacknowledged());
+  if (at->second.overload_stage() > 0) node.set_overload_stage(at->second.overload_stage());
 }
 
 void TelemetryHub::opened(std::shared_ptr<ReportLink> link, std::string token) {

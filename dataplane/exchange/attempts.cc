@@ -58,6 +58,11 @@ Exchange::Tried Exchange::attempt() {
   ask.waited = waiting_;
   ask.now_ns = record_.attempts == 0 && !waiting_ ? ctx_.now_ns : env_.clock->mono_ns();
   waiting_ = false;
+  ProxyHeader announce;
+  if (upstream_config_->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
+    announce = client_header(ctx_.client, downstream_->connection());
+    ask.announce = &announce;
+  }
   UpstreamPool::Acquired acquired = env_.pool->acquire(*upstream_config_, *this, ask);
   if (acquired.wait) {
     waiting_ = true;

@@ -1,5 +1,6 @@
 #include "dataplane/exchange/exchange.h"
 
+#include "common/http/via.h"
 #include "dataplane/exchange/mirror.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/directory.h"
@@ -96,6 +97,10 @@ void Exchange::begin(int64_t now_ns) {
 void Exchange::on_request_head() {
   begin(env_.clock->mono_ns());
   request_done_ = !request_.has_body;
+  if (env_.refuse_new) {
+    shed();
+    return;
+  }
   RuleVerdict rule = check_request(request_, arena_, downstream_->connection(), ctx_.peer_trusted, expects_continue_);
   if (rule.reason != Reason::kNone) {
     refuse(rule.reason, rule.detail, rule.status, rule.close);
@@ -105,6 +110,7 @@ void Exchange::on_request_head() {
     refuse(Reason::kNotReady, "the node has no configuration for this listener", 0, true);
     return;
   }
+  if (request_.headers.maybe_has(HeaderId::kVia) && !way_is_free()) return;
   RouteResult found = ctx_.gateway->match(request_, arena_);
   if (found.kind != RouteResult::Kind::kFound) {
     if (found.kind == RouteResult::Kind::kMethodNotAllowed) {
@@ -129,6 +135,29 @@ void Exchange::on_request_head() {
   }
   if (found.route->request_ms > 0) env_.loop->arm(total_timer_, found.route->request_ms);
   decided(pipeline_.run(ctx_));
+}
+
+// The worker is overloaded: as little work as can be.
+void Exchange::shed() {
+  env_.stats->count(Counter::kOverloadRefused);
+  LocalResponse local;
+  local.reason = Reason::kOverload;
+  local.detail = "the node is overloaded; ask again later";
+  HeaderField retry{"retry-after", "1", HeaderId::kRetryAfter};
+  local.headers = &retry;
+  local.header_count = 1;
+  respond(local, {});
+}
+
+// By its Via. False: the request has been answered, for it goes in circles or through too many gateways.
+bool Exchange::way_is_free() {
+  ViaReading via = read_via(request_.headers, ctx_.gateway->via);
+  if (via.others > 0) env_.stats->count(Counter::kStacked);
+  bool too_deep = via.others > ctx_.gateway->stacked_gateways;
+  if (!via.own && !too_deep) return true;
+  env_.stats->count(via.own ? Counter::kLoops : Counter::kStackTooDeep);
+  refuse(Reason::kLoop, via.own ? kLoopDetail : kStackDetail);
+  return false;
 }
 
 void Exchange::decided(Decision d) {
@@ -203,7 +232,8 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
   step_ = Step::kForward;
   first_byte_ms_ = ctx_.route->first_byte_ms > 0 ? ctx_.route->first_byte_ms : upstream_config_->first_byte_ms;
   idle_ms_ = ctx_.route->idle_ms > 0 ? ctx_.route->idle_ms : upstream_config_->idle_ms;
-  add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity, arena_);
+  add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity,
+                downstream_->connection().http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11, arena_);
   const RewriteRule& rewrite = ctx_.route->rewrite();
   if (rewrite.any()) {
     request_.target = upstream_target(rewrite, request_, arena_);
@@ -358,6 +388,7 @@ void Exchange::on_response_head() {
   record_.reached_upstream = true;
   if (!upstream_config_->retry.statuses.empty() && retry_status()) return;
   remove_connection_fields(response_.headers);
+  response_.headers.add("via", response_.http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11, HeaderId::kVia);
   if (!target_cookie_.empty()) response_.headers.add("set-cookie", target_cookie_, HeaderId::kSetCookie);
   if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
   if (pipeline_.wants_response(ctx_)) pipeline_.on_response(ctx_, response_);

@@ -57,6 +57,8 @@ struct ExchangeEnv {
   std::string date;
   // Wall minus monotonic time; renewed with `date`.
   int64_t wall_offset_ns = 0;
+  // New requests are refused: the worker is overloaded (its OverloadManager writes it).
+  bool refuse_new = false;
   // Called once, when the exchange makes no further call; recycle it at the end of the turn.
   void (*finished)(void* worker, Exchange& exchange) = nullptr;
   void* worker = nullptr;
@@ -108,6 +110,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   bool admit_websocket(const Route& route);
   void start_tunnel();
   void tunnel_ended(const Tunnel::Result& result);
+  bool way_is_free();
+  void shed();
   void decided(Decision d);
   void choose_target();
   void prepare_forward(uint32_t upstream_index);

@@ -76,7 +76,7 @@ RuleVerdict check_request(RequestHead& head, Arena& arena, const ConnectionInfo&
   }
   if (!host.has_value() && !connection.http10) return bad("no Host field");
   std::string_view why;
-  if (!parse_target(head, arena, head.target, host, why)) return bad(why);
+  if (!parse_target(head, arena, head.target, host, why, connection.path_rule)) return bad(why);
   if (head.headers.maybe_has(HeaderId::kExpect)) {
     const HeaderField* expect = head.headers.find(HeaderId::kExpect);
     if (!equals_ignore_case(expect->value, "100-continue")) return {Reason::kBadRequest, 417, "an Expect other than 100-continue", true};
@@ -130,6 +130,16 @@ IpAddress client_address(const RequestHead& head, const IpAddress& peer, const C
   return client;
 }
 
+ProxyHeader client_header(const IpAddress& client, const ConnectionInfo& connection) {
+  ProxyHeader out;
+  out.has_addresses = true;
+  out.source = client;
+  out.source_port = client == connection.peer ? connection.peer_port : 0;  // of another's connection it is not known
+  out.destination = connection.local;
+  out.destination_port = connection.local_port;
+  return out;
+}
+
 RequestIds make_ids(const RequestHead& head, bool trusted, FastRandom& random, Arena& arena) {
   RequestIds ids;
   if (trusted) {
@@ -152,7 +162,7 @@ RequestIds make_ids(const RequestHead& head, bool trusted, FastRandom& random, A
 }
 
 void add_forwarded(RequestHead& head, const ConnectionInfo& connection, bool trusted, bool over_tls, const RequestIds& ids,
-                   const Identity& identity, Arena& arena) {
+                   const Identity& identity, std::string_view via, Arena& arena) {
   HeaderList& headers = head.headers;
   std::string_view peer(connection.peer_text, connection.peer_text_size);
   if (headers.maybe_has(HeaderId::kTraceparent)) headers.remove(HeaderId::kTraceparent);
@@ -174,6 +184,7 @@ void add_forwarded(RequestHead& head, const ConnectionInfo& connection, bool tru
   headers.add("x-forwarded-for", before.empty() ? peer : join(arena, before, ", ", peer), HeaderId::kXForwardedFor);
   if (!forwarded_proto) headers.add("x-forwarded-proto", over_tls ? "https" : "http", HeaderId::kXForwardedProto);
   if (!forwarded_host) headers.add("x-forwarded-host", head.authority, HeaderId::kXForwardedHost);
+  if (!via.empty()) headers.add("via", via, HeaderId::kVia);
   if (identity.app != nullptr) {
     headers.add("x-gw-consumer", identity.app->consumer->name, HeaderId::kXGateway);
     headers.add("x-gw-app", identity.app->name, HeaderId::kXGateway);

@@ -8,6 +8,7 @@
 #include "common/base/random.h"
 #include "common/http/address.h"
 #include "common/http/message.h"
+#include "common/http/proxy_protocol.h"
 #include "dataplane/exchange/streams.h"
 
 namespace gw {
@@ -33,6 +34,9 @@ RuleVerdict check_request(RequestHead& head, Arena& arena, const ConnectionInfo&
 // none of them.
 IpAddress client_address(const RequestHead& head, const IpAddress& peer, const CidrSet& trusted_proxies);
 
+// What a PROXY protocol header says to an upstream of `client`, who may be other than the connection's peer.
+ProxyHeader client_header(const IpAddress& client, const ConnectionInfo& connection);
+
 // Ids of one request, as text in the arena.
 struct RequestIds {
   std::string_view request_id;
@@ -42,9 +46,10 @@ struct RequestIds {
 // Keeps a trusted proxy's request id and any valid traceparent's trace.
 RequestIds make_ids(const RequestHead& head, bool trusted, FastRandom& random, Arena& arena);
 
-// Adds x-request-id, traceparent, x-forwarded-* and the identity fields.
+// Adds x-request-id, traceparent, x-forwarded-*, Via (`via`, which outlives the exchange; behind those that are there) and the
+// identity fields.
 void add_forwarded(RequestHead& head, const ConnectionInfo& connection, bool trusted, bool over_tls, const RequestIds& ids,
-                   const Identity& identity, Arena& arena);
+                   const Identity& identity, std::string_view via, Arena& arena);
 
 // Removes the fields that Connection names. Never those that the gateway itself adds or relies on.
 void remove_connection_fields(HeaderList& headers);

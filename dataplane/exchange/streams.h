@@ -12,6 +12,7 @@
 
 #include "common/http/address.h"
 #include "common/http/message.h"
+#include "common/http/path_normal.h"
 #include "common/http/reason.h"
 
 namespace gw {
@@ -31,12 +32,14 @@ struct ProxyError {
 
 // What is known of the client's connection.
 struct ConnectionInfo {
-  IpAddress peer;
+  IpAddress peer;   // or whom a PROXY protocol header names
+  IpAddress local;  // where the client connected to
   char peer_text[46];  // of `peer`
   uint8_t peer_text_size = 0;
   uint16_t peer_port = 0;
   uint16_t local_port = 0;
   bool http10 = false;
+  PathRule path_rule = PathRule::kReject;  // of the listener
 };
 
 class DownstreamEvents {

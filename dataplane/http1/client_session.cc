@@ -213,6 +213,7 @@ bool ClientSession::read_head() {
   }
   ResponseHead& head = events_->response_head();
   head.status = status;
+  head.http10 = parser_.http10();
   parser_.fill(base, head.headers);
   Framing framing = response_framing(head.headers, status, method_, parser_.http10());
   if (framing.kind == Framing::Kind::kBad) {

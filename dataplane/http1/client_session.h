@@ -43,6 +43,11 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   void connect_failed(const char* why);
   // The target's name is being resolved; counts as connecting.
   void wait_for_address(int64_t timeout_ms) { loop_.arm(timer_, timeout_ms); }
+  // Before anything else is sent: the connection speaks for this client alone.
+  void announce(std::string_view proxy_header, const IpAddress& client) {
+    waiting_.append(proxy_header);
+    announced = client;
+  }
   // Gives it to an exchange; it may send at once, also before the connection stands.
   void lease(UpstreamEvents& events, Method method);
   bool leased() const { return events_ != nullptr; }
@@ -66,6 +71,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   // The pool's: which endpoint, and its lists.
   void* endpoint = nullptr;
   bool pooled = false;  // in the idle list
+  IpAddress announced;  // of announce(); zeroes: none
   ClientSession* next = nullptr;
   ClientSession* prev = nullptr;
 

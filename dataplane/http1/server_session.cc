@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "dataplane/http1/writer.h"
@@ -40,12 +41,17 @@ int ServerSession::start(int fd) {
   sockaddr_storage address;
   if (stream_.peer_address(address)) read_address(address, info_.peer, info_.peer_port);
   info_.peer_text_size = static_cast<uint8_t>(info_.peer.format(info_.peer_text));
-  if (stream_.local_address(address)) {
-    IpAddress local;
-    read_address(address, local, info_.local_port);
+  if (stream_.local_address(address)) read_address(address, info_.local, info_.local_port);
+  const ServerLimits& limits = host_.limits(listener_);
+  if (limits.proxy_protocol) {
+    if (!host_.believes_proxy_header(listener_, info_.peer)) {
+      host_.proxy_header_refused();
+      return -EACCES;
+    }
+    state_ = State::kProxyHeader;
   }
   // A new connection has the head's time to begin, not the idle time.
-  loop_.arm(timer_, host_.limits(listener_).head_timeout_ms);
+  loop_.arm(timer_, limits.head_timeout_ms);
   return stream_.read_start();
 }
 
@@ -86,6 +92,9 @@ void ServerSession::process() {
   bool more = true;
   while (more && state_ != State::kClosed) {
     switch (state_) {
+      case State::kProxyHeader:
+        more = read_proxy_header();
+        break;
       case State::kIdle:
         more = pos_ < end_;
         if (more) {
@@ -135,6 +144,8 @@ bool ServerSession::read_head() {
 }
 
 void ServerSession::open_exchange(bool http10) {
+  info_.path_rule = host_.limits(listener_).path_rule;
+  ++requests_;
   events_ = &host_.open_exchange(*this, listener_);
   state_ = State::kExchange;
   info_.http10 = http10;
@@ -233,6 +244,7 @@ void ServerSession::deliver_body() {
 void ServerSession::on_read_end(int error) {
   peer_ended_ = true;
   switch (state_) {
+    case State::kProxyHeader:
     case State::kIdle:
     case State::kHead:
     case State::kLinger:
@@ -280,6 +292,12 @@ void ServerSession::send_interim(int status, const HeaderList* headers) {
 void ServerSession::send_head(const ResponseHead& head, bool close) {
   // What is left of the request's body would have to be read first: the connection ends instead.
   if (close || !body_done_ || peer_ended_ || host_.draining()) keep_alive_ = false;
+  if (keep_alive_ && requests_ >= host_.limits(listener_).requests) {
+    keep_alive_ = false;
+    host_.requests_used_up();
+  } else if (keep_alive_ && host_.sheds_connections()) {
+    keep_alive_ = false;
+  }
   response_begun_ = true;
   response_has_body_ = head.has_body;
   response_chunked_ = head.has_body && head.content_length < 0 && !info_.http10;
@@ -387,6 +405,10 @@ void ServerSession::linger() {
 
 void ServerSession::timed_out() {
   switch (state_) {
+    case State::kProxyHeader:
+      host_.proxy_header_refused();
+      close();
+      break;
     case State::kIdle:
     case State::kLinger:
       close();
@@ -402,7 +424,7 @@ void ServerSession::timed_out() {
 
 void ServerSession::drain() {
   keep_alive_ = false;
-  if (state_ == State::kIdle) close();
+  if (state_ == State::kIdle || state_ == State::kProxyHeader) close();
   if (tunnel_ && events_ != nullptr) events_->on_downstream_draining();
 }
 

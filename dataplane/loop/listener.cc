@@ -82,10 +82,12 @@ ListenSocket::~ListenSocket() {
 
 struct Listener::Box {
   uv_poll_t handle;
+  Loop* loop = nullptr;
   int fd = -1;
   OnConnection on_connection;
 
   void accept_some() {
+    loop->begin_turn();
     for (int i = 0; i < kAcceptsAtOnce && fd >= 0; ++i) {
       int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (client >= 0) {
@@ -98,6 +100,7 @@ struct Listener::Box {
 };
 
 Listener::Listener(Loop& loop, int fd, OnConnection on_connection) : box_(new Box) {
+  box_->loop = &loop;
   box_->on_connection = std::move(on_connection);
   box_->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (box_->fd < 0 || listen(box_->fd, kBacklog) != 0) error_ = -errno;

@@ -34,7 +34,10 @@ Loop::Loop() : mail_signal_(new uv_async_t), prepare_(new uv_prepare_t), timer_(
   mail_signal_->data = this;
   uv_prepare_init(&loop_, prepare_);
   prepare_->data = this;
-  uv_prepare_start(prepare_, [](uv_prepare_t* h) { static_cast<Loop*>(h->data)->run_deferred(); });
+  uv_prepare_start(prepare_, [](uv_prepare_t* h) {
+    static_cast<Loop*>(h->data)->run_deferred();
+    static_cast<Loop*>(h->data)->turn_ended();
+  });
   uv_timer_init(&loop_, timer_);
   timer_->data = this;
 }
@@ -76,6 +79,7 @@ bool Loop::post(std::function<void()> task) {
 }
 
 void Loop::take_mail() {
+  begin_turn();
   std::vector<std::function<void()>> mail;
   {
     std::lock_guard lock(mutex_);
@@ -101,6 +105,14 @@ void Loop::run_deferred() {
   }
 }
 
+void Loop::turn_ended() {
+  if (turn_begin_ns_ == 0) return;
+  int64_t now_ns = static_cast<int64_t>(uv_hrtime());
+  int64_t busy_ns = now_ns - turn_begin_ns_;
+  turn_begin_ns_ = 0;
+  if (turn_fn_ != nullptr) turn_fn_(turn_arg_, busy_ns, now_ns);
+}
+
 void Loop::arm(Timer& timer, int64_t delay_ms) {
   if (wake_ms_ < 0) wheel_.skip_to(now_ms());
   wheel_.arm(timer, now_ms(), delay_ms);
@@ -118,6 +130,7 @@ void Loop::schedule_timers() {
       timer_,
       [](uv_timer_t* h) {
         auto* loop = static_cast<Loop*>(h->data);
+        loop->begin_turn();
         loop->wheel_.advance(loop->now_ms());
         loop->schedule_timers();
       },

@@ -56,6 +56,16 @@ class Loop {
   bool post(std::function<void()> task);
 
   void defer(Deferred& task);
+  // Called at the end of each turn with the time from its first event to now, and the monotonic time, both in nanoseconds.
+  using TurnFn = void (*)(void* arg, int64_t busy_ns, int64_t now_ns);
+  void on_turn(TurnFn fn, void* arg) {
+    turn_fn_ = fn;
+    turn_arg_ = arg;
+  }
+  // Handles call it first thing in their events: the first of a turn begins it.
+  void begin_turn() {
+    if (turn_begin_ns_ == 0 && turn_fn_ != nullptr) turn_begin_ns_ = static_cast<int64_t>(uv_hrtime());
+  }
   // Milliseconds of the loop's own time, read once per turn.
   int64_t now_ms() const { return static_cast<int64_t>(uv_now(&loop_)); }
   void arm(Timer& timer, int64_t delay_ms);
@@ -71,6 +81,7 @@ class Loop {
 
  private:
   void run_deferred();
+  void turn_ended();
   void take_mail();
   void schedule_timers();
 
@@ -84,6 +95,9 @@ class Loop {
   uv_timer_t* timer_;
   TimerWheel wheel_;
   int64_t wake_ms_ = -1;
+  TurnFn turn_fn_ = nullptr;
+  void* turn_arg_ = nullptr;
+  int64_t turn_begin_ns_ = 0;  // 0: no turn has begun
   BlockPool blocks_;
   ByteBuffer downstream_scratch_, upstream_scratch_;
   std::unique_ptr<char[]> body_buffer_{new char[kBodyBuffer]};

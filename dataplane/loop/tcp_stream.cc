@@ -91,6 +91,7 @@ int TcpStream::poll() {
 }
 
 void TcpStream::on_ready(int status, int events) {
+  loop_.begin_turn();
   Box* box = box_;
   if (status < 0) box->polled = 0;  // libuv has stopped watching; the socket's own calls tell what is wrong
   if (box->connecting) {

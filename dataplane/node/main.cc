@@ -50,6 +50,9 @@ int run(int argc, char** argv) {
   app.add_option("--admin", admin, "ADDRESS:PORT for /healthz, /readyz and /metrics")->capture_default_str();
   app.add_option("--without-capability", options.without_capabilities, "Does not admit to a capability, for tests")->group("");
   app.add_option("--max-connections", options.max_connections, "Client connections of the node; 0: a third of the descriptor limit")->capture_default_str();
+  app.add_option("--max-buffer-bytes", options.max_buffer_bytes, "Bytes in buffers beyond which requests are refused with OVERLOAD; 0: a quarter of the memory")->capture_default_str();
+  app.add_option("--max-requests", options.max_requests, "Requests in flight beyond which more are refused with OVERLOAD; 0: as many as connections")->capture_default_str();
+  app.add_option("--max-loop-lag-ms", options.max_loop_lag_ms, "Mean length of a worker's turns beyond which requests are refused with OVERLOAD")->check(CLI::Range(1, 60'000))->capture_default_str();
   app.add_option("--drain-delay-ms", options.drain_delay_ms, "After SIGTERM: milliseconds that /readyz says 503 while traffic still comes")->capture_default_str();
   app.add_option("--drain-timeout-ms", options.drain_timeout_ms, "After SIGTERM: milliseconds that requests in work may take")->capture_default_str();
   app.add_option("--tunnel-grace-ms", options.tunnel_grace_ms, "After SIGTERM: milliseconds that WebSocket tunnels go on; a second less than --drain-timeout-ms at most")->check(CLI::NonNegativeNumber)->capture_default_str();

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -64,6 +65,14 @@ size_t default_connections() {
   }
   size_t files = limit.rlim_cur == RLIM_INFINITY ? 1 << 20 : static_cast<size_t>(limit.rlim_cur);
   return std::max<size_t>(64, files / 3);
+}
+
+// A quarter of the memory that the process may use: of its control group's limit, else of the machine's.
+size_t default_buffer_bytes() {
+  size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::ifstream group("/sys/fs/cgroup/memory.max");
+  if (size_t limit = 0; group >> limit) bytes = std::min(bytes, limit);  // "max" is no number
+  return std::max<size_t>(64 << 20, bytes / 4);
 }
 
 std::string json_string(std::string_view text) {
@@ -128,6 +137,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   NodeOptions options_;
   int state_lock_ = -1;
   RateTable rates_;
+  ClientTable clients_;
   std::unique_ptr<AccessLog> log_;
   std::unique_ptr<UsageSpool> spool_;
   Reaper reaper_;
@@ -165,6 +175,8 @@ absl::Status Node::Impl::start() {
   GW_RETURN_IF_ERROR(open_state_dir());
   if (options_.workers <= 0) options_.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   if (options_.max_connections == 0) options_.max_connections = default_connections();
+  if (options_.max_buffer_bytes == 0) options_.max_buffer_bytes = default_buffer_bytes();
+  if (options_.max_requests == 0) options_.max_requests = options_.max_connections;
   log_ = std::make_unique<AccessLog>(AccessLogOptions{options_.name, options_.state_dir});
   GW_ASSIGN_OR_RETURN(spool_, UsageSpool::open({options_.state_dir, static_cast<size_t>(options_.workers)}));
   for (const std::string& problem : spool_->problems()) spdlog::warn("usage spool: {}", problem);
@@ -198,6 +210,11 @@ void Node::Impl::start_workers() {
     w.workers = static_cast<size_t>(options_.workers);
     w.zone = options_.zone;
     w.tunnel_grace_ms = std::min(options_.tunnel_grace_ms, std::max<int64_t>(0, options_.drain_timeout_ms - 1'000));
+    w.clients = &clients_;
+    w.overload.connections = w.max_connections;
+    w.overload.buffer_bytes = options_.max_buffer_bytes / w.workers;
+    w.overload.requests = std::max<size_t>(1, options_.max_requests / w.workers);
+    w.overload.lag_ns = options_.max_loop_lag_ms * 1'000'000;
     w.rates = &rates_;
     w.log = log_.get();
     w.usage = &spool_->meter(static_cast<size_t>(i));
@@ -319,7 +336,7 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
   std::vector<std::vector<SocketBinding>> bindings(workers_.size());
   for (size_t w = 0; w < workers_.size(); ++w) {
     for (const Listeners::Active& a : sockets_->active()) {
-      SocketBinding b{a.id, a.socket->fd(static_cast<int>(w)), a.gateway_uid, AccessLog::kNowhere};
+      SocketBinding b{a.id, a.socket->fd(static_cast<int>(w)), a.gateway_uid, AccessLog::kNowhere, a.name};
       for (const auto& gateway : snapshot->gateways()) {
         if (gateway->uid == a.gateway_uid) b.log_target = log_->find(gateway->access_log);
       }

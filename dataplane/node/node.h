@@ -36,6 +36,11 @@ struct NodeOptions {
   int64_t tunnel_grace_ms = 30'000;
   // Client connections of the whole node; 0: a third of the descriptors that the process may open.
   size_t max_connections = 0;
+  // What the node does not go beyond: it refuses requests with OVERLOAD first. Each worker has an even share. Of buffers, in
+  // bytes (0: a quarter of the memory); requests in flight (0: as many as connections); mean length of a loop's turn.
+  size_t max_buffer_bytes = 0;
+  size_t max_requests = 0;
+  int64_t max_loop_lag_ms = 100;
   size_t rate_cells = 1 << 18;
   // Channels to the control plane; null: the gRPC ones.
   std::function<std::unique_ptr<SyncChannel>(const std::string&)> make_sync_channel;

@@ -13,6 +13,7 @@
 
 #include "common/http/address.h"
 #include "common/http/headers.h"
+#include "common/http/path_normal.h"
 #include "common/http/reason.h"
 #include "dataplane/policy/policy.h"
 #include "dataplane/routing/route_match.h"
@@ -27,6 +28,9 @@ inline constexpr int64_t kDefaultHeaderBytes = 32 << 10;
 inline constexpr int32_t kDefaultHeaderFields = 100;
 inline constexpr int64_t kDefaultIdleTimeoutMs = 60'000;
 inline constexpr int64_t kDefaultHeadTimeoutMs = 10'000;
+inline constexpr int32_t kDefaultStackedGateways = 5;
+inline constexpr int32_t kDefaultConnectionsPerClient = 1'000;
+inline constexpr int32_t kDefaultRequestsPerConnection = 10'000;
 inline constexpr int64_t kDefaultBodyIdleMs = 15'000;
 inline constexpr int64_t kDefaultConnectMs = 2'000;
 inline constexpr int64_t kDefaultFirstByteMs = 30'000;
@@ -129,6 +133,8 @@ struct UpstreamConfig : ObjectInfo, std::enable_shared_from_this<UpstreamConfig>
   std::optional<ActiveHealthConfig> active;
   std::optional<PassiveHealthConfig> passive;
   std::optional<BreakerConfig> breaker;
+  // PROXY_PROTOCOL_V1 or _V2: connections begin with that header.
+  v1::UpstreamSpec::ProxyProtocol proxy_protocol = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
 };
 
 // Where in the configuration a policy was named.
@@ -270,6 +276,8 @@ struct ListenerConfig {
   IpAddress address;
   int port = 0;  // 0: the kernel chooses
   v1::Listener::Protocol protocol = v1::Listener::PROTOCOL_HTTP;
+  PathRule path_rule = PathRule::kReject;
+  bool proxy_protocol = false;  // connections begin with a PROXY protocol header
 };
 
 struct AccessLogConfig {

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/http/uri.h"
+#include "common/http/via.h"
 #include "dataplane/policy/pipeline.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/explain_text.h"
@@ -151,7 +152,7 @@ class Explainer final : public ExplainSink {
     RequestHead head;
     head.method = head_.method;
     std::string_view why;
-    if (!parse_target(head, arena_, target_, host_, why)) return false;
+    if (!parse_target(head, arena_, target_, host_, why, path_rule(gateway))) return false;
     return gateway.match(head, arena_).api != nullptr;
   }
 
@@ -166,8 +167,25 @@ class Explainer final : public ExplainSink {
         return refused("request", {}, Reason::kBadRequest, "a header field is not valid");
       }
     }
-    if (!parse_target(head_, arena_, target_, host_, why)) return refused("request", {}, Reason::kBadRequest, why);
+    if (!parse_target(head_, arena_, target_, host_, why, path_rule(*ctx_.gateway))) {
+      return refused("request", {}, Reason::kBadRequest, why);
+    }
+    if (!head_.headers.maybe_has(HeaderId::kVia)) return true;
+    ViaReading via = read_via(head_.headers, ctx_.gateway->via);
+    if (via.own) return refused("request", ctx_.gateway->name, Reason::kLoop, kLoopDetail);
+    if (via.others > ctx_.gateway->stacked_gateways) return refused("request", ctx_.gateway->name, Reason::kLoop, kStackDetail);
     return true;
+  }
+
+  // Of the listener with the URL's port, else of the first.
+  PathRule path_rule(const GatewayConfig& gateway) const {
+    if (gateway.listeners.empty()) return PathRule::kReject;
+    std::string_view authority = host_.value_or(std::string_view());
+    size_t colon = authority.rfind(':');
+    for (const ListenerConfig& l : gateway.listeners) {
+      if (colon != std::string_view::npos && authority.substr(colon + 1) == std::to_string(l.port)) return l.path_rule;
+    }
+    return gateway.listeners.front().path_rule;
   }
 
   bool find_route() {
@@ -198,7 +216,7 @@ class Explainer final : public ExplainSink {
     for (const auto& a : ctx_.gateway->apis) {
       if (a->api.get() == &api) served = a.get();
     }
-    std::string_view path = decoded_path(head_.path, arena_);
+    std::string_view path = matched_path(head_, arena_);
     struct Lost {
       int rank;
       const Route* route;

@@ -94,7 +94,7 @@ std::string_view upstream_target(const RewriteRule& rewrite, const RequestHead& 
   if ((rewrite.strip_prefix.empty() && rewrite.add_prefix.empty()) || request.path == "*") return request.target;
   std::string_view rest = request.path;
   if (!rewrite.strip_prefix.empty()) {
-    size_t n = prefix_length(rest, rewrite.strip_prefix);
+    size_t n = prefix_length(rest, rewrite.strip_prefix, request.raw_path);
     if (n != std::string_view::npos) rest.remove_prefix(n);
   }
   std::string_view slash = rewrite.add_prefix.empty() && rest.empty() ? "/" : "";

@@ -20,7 +20,7 @@ RouteResult GatewayConfig::match(const RequestHead& request, Arena& arena) const
   MatchMethod method = match_method(request);
   out.preflight = method.preflight;
   if (request.path.empty() || request.path[0] != '/') return out;
-  std::string_view path = decoded_path(request.path, arena);
+  std::string_view path = matched_path(request, arena);
   ClaimTable::Hit hit;
   if (!claims->find(request.host, path, hit)) return out;
   const ApiOnGateway& api = *apis[hit.api];
@@ -34,6 +34,13 @@ RouteResult GatewayConfig::match(const RequestHead& request, Arena& arena) const
     if (!out.allow.empty()) out.kind = RouteResult::Kind::kMethodNotAllowed;
   }
   return out;
+}
+
+const ListenerConfig* GatewayConfig::find_listener(std::string_view name) const {
+  for (const ListenerConfig& l : listeners) {
+    if (l.name == name) return &l;
+  }
+  return listeners.empty() ? nullptr : &listeners.front();
 }
 
 const GatewayConfig* Snapshot::find_gateway(std::string_view name) const {

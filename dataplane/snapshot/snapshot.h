@@ -10,6 +10,7 @@
 
 #include "common/base/arena.h"
 #include "common/http/message.h"
+#include "common/http/via.h"
 #include "dataplane/routing/api_router.h"
 #include "dataplane/routing/claim.h"
 #include "dataplane/snapshot/config.h"
@@ -42,6 +43,12 @@ struct GatewayConfig : ObjectInfo {
   int32_t header_fields = kDefaultHeaderFields;
   int64_t idle_timeout_ms = kDefaultIdleTimeoutMs;
   int64_t head_timeout_ms = kDefaultHeadTimeoutMs;
+  int32_t stacked_gateways = kDefaultStackedGateways;
+  int32_t max_connections = std::numeric_limits<int32_t>::max();  // on one node
+  int32_t max_connections_per_client = kDefaultConnectionsPerClient;
+  int32_t requests_per_connection = kDefaultRequestsPerConnection;
+  std::string via;                     // this gateway's mark in Via
+  std::string via_http10, via_http11;  // values of Via for messages that came by HTTP/1.0 and 1.1
   AccessLogConfig access_log;
   bool full_error_detail = false;
   // For answers that the gateway makes to requests without a route (404, 405, 400): its `headers` policies.
@@ -49,6 +56,9 @@ struct GatewayConfig : ObjectInfo {
 
   std::shared_ptr<const ClaimTable> claims;                  // hit.api is a position in `apis`
   std::vector<std::shared_ptr<const ApiOnGateway>> apis;
+
+  // The listener of that name, else the first; null where there is none.
+  const ListenerConfig* find_listener(std::string_view name) const;
 
   // The route for a request whose target parse_target() has taken. TRACE and CONNECT are the exchange's to refuse.
   // No lock; allocates only in the arena, and only for paths with escapes and for `allow`.

@@ -47,6 +47,9 @@ bool Decoder::listener(const v1::Listener& in, std::string_view path, ListenerCo
   if (!address) return fail(std::string(path) + ".address", "\"" + in.address() + "\" is no address");
   out.address = *address;
   if (in.port() < 0 || in.port() > 65535) return fail(std::string(path) + ".port", "must be 0 to 65535");
+  if (in.path_rule() == v1::Listener::PATH_RULE_NORMALIZE) out.path_rule = PathRule::kNormalize;
+  if (in.path_rule() == v1::Listener::PATH_RULE_RAW) out.path_rule = PathRule::kRaw;
+  out.proxy_protocol = in.proxy_protocol();
   if (in.protocol() == v1::Listener::PROTOCOL_UNSPECIFIED) return fail(std::string(path) + ".protocol", "must be set");
   return true;
 }
@@ -73,8 +76,16 @@ std::shared_ptr<const GatewaySource> Decoder::gateway(const EntryKey& key, const
   if (e.limits().has_header_fields()) c.header_fields = e.limits().header_fields();
   if (e.limits().has_idle_timeout_ms()) c.idle_timeout_ms = e.limits().idle_timeout_ms();
   if (e.limits().has_head_timeout_ms()) c.head_timeout_ms = e.limits().head_timeout_ms();
+  if (e.limits().has_stacked_gateways()) c.stacked_gateways = e.limits().stacked_gateways();
+  if (e.limits().has_max_connections()) c.max_connections = e.limits().max_connections();
+  if (e.limits().has_max_connections_per_client()) c.max_connections_per_client = e.limits().max_connections_per_client();
+  if (e.limits().has_requests_per_connection()) c.requests_per_connection = e.limits().requests_per_connection();
+  c.via = via_pseudonym(c.uid);
+  c.via_http10 = "1.0 " + c.via;
+  c.via_http11 = "1.1 " + c.via;
   if (e.limits_max().has_body_bytes()) c.body_bytes_max = e.limits_max().body_bytes();
-  if (c.body_bytes < 0 || c.header_bytes < 1 || c.header_fields < 1 || c.idle_timeout_ms < 1 || c.head_timeout_ms < 1) {
+  if (c.body_bytes < 0 || c.header_bytes < 1 || c.header_fields < 1 || c.idle_timeout_ms < 1 || c.head_timeout_ms < 1 ||
+      c.stacked_gateways < 0 || c.max_connections < 1 || c.max_connections_per_client < 1 || c.requests_per_connection < 1) {
     return fail("spec.limits", "a limit must be > 0"), nullptr;
   }
   if (!e.access_log().to().file().empty()) {

@@ -174,6 +174,7 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
   if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
   if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
+  if (e.proxy_protocol() != v1::UpstreamSpec::PROXY_PROTOCOL_UNSPECIFIED) out->proxy_protocol = e.proxy_protocol();
   if (out->connect_ms < 1 || out->first_byte_ms < 1 || out->idle_ms < 1) return fail("spec.timeouts", "must be > 0"), nullptr;
   if (!balance(e.balance(), out->balance) || (e.has_retries() && !retries(e.retries(), out->retry))) return nullptr;
   if (e.health().has_active()) out->active = active_health(e.health().active());

@@ -203,6 +203,9 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   render_routes(stats, out);
   out.family(metric::kOverhead);
   out.histogram({}, stats.overhead_ns, overhead_bounds_s());
+  out.family(metric::kLoopLag);
+  out.histogram({}, stats.loop_lag_ns, overhead_bounds_s());
+  out.single(metric::kOverloadStage, stats.gauges.overload_stage);
   out.family(metric::kConnections);
   out.sample({{"state", "active"}}, stats.gauges.connections_active);
   out.sample({{"state", "idle"}}, stats.gauges.connections_idle);
@@ -263,6 +266,7 @@ void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
   }
   out.set_connections(stats.gauges.connections_active + stats.gauges.connections_idle);
   out.set_active_requests(stats.gauges.active_requests);
+  out.set_overload_stage(static_cast<uint32_t>(stats.gauges.overload_stage));
 }
 
 void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done) {

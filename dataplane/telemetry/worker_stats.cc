@@ -29,6 +29,15 @@ constexpr CounterName kCounterNames[] = {
     {"gw_tunnel_idle_timeouts_total", "Tunnels closed because no byte came for websocket.idleTimeout."},
     {"gw_tunnels_drained_total", "Tunnels closed by a node that goes away, after their grace."},
     {"gw_tunnel_origin_denied_total", "WebSocket handshakes refused because of their Origin."},
+    {"gw_loops_total", "Requests refused because they passed this gateway before."},
+    {"gw_stacked_requests_total", "Requests that passed another Northgate gateway before."},
+    {"gw_stacked_limit_total", "Requests refused because they passed more gateways than limits.stackedGateways allows."},
+    {"gw_proxy_header_refused_total", "Connections closed for a PROXY protocol header that is missing, malformed, late or not from a trusted proxy."},
+    {"gw_gateway_connections_refused_total", "Client connections closed at once because limits.maxConnections of the Gateway was hit."},
+    {"gw_client_connections_refused_total", "Client connections closed at once because limits.maxConnectionsPerClient was hit."},
+    {"gw_connection_requests_limit_total", "Client connections closed after limits.requestsPerConnection."},
+    {"gw_overload_refused_total", "Requests refused with OVERLOAD before anything was done for them."},
+    {"gw_overload_closed_total", "Client connections closed after an answer to make room under load."},
 };
 static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
 
@@ -193,12 +202,14 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   for (const auto& [key, n] : rejections_) out.rejections[key] += n;
   for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
   out.overhead_ns.merge(overhead_ns_);
+  out.loop_lag_ns.merge(loop_lag_ns_);
   out.gauges.connections_active += gauges_.connections_active;
   out.gauges.connections_idle += gauges_.connections_idle;
   out.gauges.active_requests += gauges_.active_requests;
   out.gauges.tunnels += gauges_.tunnels;
   out.gauges.mirrors += gauges_.mirrors;
   out.gauges.buffer_bytes += gauges_.buffer_bytes;
+  out.gauges.overload_stage = std::max(out.gauges.overload_stage, gauges_.overload_stage);
 }
 
 }  // namespace gw

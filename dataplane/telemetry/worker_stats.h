@@ -55,6 +55,15 @@ enum class Counter : uint8_t {
   kTunnelIdleTimeouts,
   kTunnelsDrained,
   kTunnelOriginDenied,
+  kLoops,
+  kStacked,
+  kStackTooDeep,
+  kProxyHeaderRefused,
+  kGatewayConnectionsFull,
+  kClientConnectionsFull,
+  kConnectionRequestsUsedUp,
+  kOverloadRefused,
+  kOverloadClosed,
   kCount,
 };
 // `gw_..._total` name and help of a counter.
@@ -71,6 +80,7 @@ struct WorkerGauges {
   int64_t tunnels = 0;
   int64_t mirrors = 0;             // copies in work
   int64_t buffer_bytes = 0;
+  int64_t overload_stage = 0;  // 0 to 2; of several workers the highest
 };
 
 struct RequestCount {
@@ -144,6 +154,7 @@ struct StatsSnapshot {
   std::map<std::string, ZoneBytes> zones;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
   Histogram overhead_ns;  // the gateway's own time
+  Histogram loop_lag_ns;  // turns of the workers' loops
   WorkerGauges gauges;
 };
 
@@ -175,6 +186,8 @@ class WorkerStats {
   void plan(uint64_t plan_uid, PolicyVerdict verdict);
   void count(Counter counter, uint64_t n = 1) { counters_[static_cast<size_t>(counter)] += n; }
   WorkerGauges& gauges() { return gauges_; }
+  // One turn of the loop, from its first event to its last.
+  void loop_turn(int64_t busy_ns) { loop_lag_ns_.record(busy_ns); }
 
   // Adds everything to `out`. On the worker's thread.
   void snapshot_into(StatsSnapshot& out) const;
@@ -190,6 +203,7 @@ class WorkerStats {
   RouteStats unmatched_;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
   Histogram overhead_ns_;
+  Histogram loop_lag_ns_;
   WorkerGauges gauges_;
 };
 

@@ -47,6 +47,7 @@ struct Endpoint : BalancerMember {
   uint16_t port = 0;
   bool is_address = false;
   IpAddress address;
+  v1::UpstreamSpec::ProxyProtocol proxy_protocol = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
   size_t next_address = 0;
   uint32_t zone_index = 0;            // in the pool's list of zones
   SessionList idle, busy;

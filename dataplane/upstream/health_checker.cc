@@ -33,8 +33,9 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     bury();
   }
 
-  void configure(const ActiveHealthConfig& config, const UpstreamTarget& target) {
+  void configure(const ActiveHealthConfig& config, const UpstreamTarget& target, v1::UpstreamSpec::ProxyProtocol proxy_protocol) {
     bool again = !(config == config_);
+    proxy_protocol_ = proxy_protocol;
     config_ = config;
     target_ = target;
     if (began_ && !again) return;
@@ -55,6 +56,7 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
   void ask() {
     session_ = new ClientSession(loop_, *this);
     session_->retire();  // a connection for each probe
+    if (proxy_protocol_ != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) announce(*session_, proxy_protocol_, ProxyHeader());
     session_->lease(*this, Method::kGet);
     request_.clear();
     response_.clear();
@@ -142,6 +144,7 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
   const uint64_t upstream_uid_;
   ActiveHealthConfig config_;
   UpstreamTarget target_;
+  v1::UpstreamSpec::ProxyProtocol proxy_protocol_ = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
   RequestHead request_;
   ResponseHead response_;
   ClientSession* session_ = nullptr;
@@ -190,7 +193,7 @@ class HealthChecker::Impl {
         std::unique_ptr<Probe> probe =
             known != probes_.end() ? std::move(known->second) : std::make_unique<Probe>(loop_, resolver_, random_, tell_, upstream->uid);
         if (known != probes_.end()) probes_.erase(known);
-        probe->configure(*upstream->active, target);
+        probe->configure(*upstream->active, target, upstream->proxy_protocol);
         next.emplace(std::move(key), std::move(probe));
       }
     }

@@ -51,6 +51,16 @@ void read_key(const BalanceConfig& config, const UpstreamPool::Ask& ask, PickInp
   out.key = hash_bytes(text, kKeySeed);
 }
 
+}  // namespace
+
+void announce(ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header) {
+  char text[ProxyHeader::kMaxV1];
+  size_t size = version == v1::UpstreamSpec::PROXY_PROTOCOL_V1 ? write_proxy_v1(header, text) : write_proxy_v2(header, text);
+  session.announce({text, size}, header.source);
+}
+
+namespace {
+
 std::vector<Balancer::Member> members_of(const UpstreamState& upstream) {
   std::vector<Balancer::Member> out;
   out.reserve(upstream.endpoints.size());
@@ -96,10 +106,13 @@ void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config)
   upstream.endpoints.clear();
   upstream.config = config.shared_from_this();
   for (const UpstreamTarget& target : config.targets) {
-    auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) { return e && e->authority == target.authority; });
+    auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) {
+      return e && e->authority == target.authority && e->proxy_protocol == config.proxy_protocol;
+    });
     bool is_new = kept == before.end();
     std::unique_ptr<Endpoint> endpoint = is_new ? std::make_unique<Endpoint>() : std::move(*kept);
     endpoint->upstream = &upstream;
+    endpoint->proxy_protocol = config.proxy_protocol;
     adopt(*endpoint, target, is_new && !first, config.balance);
     upstream.endpoints.push_back(std::move(endpoint));
   }
@@ -315,8 +328,8 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
   } else {
     upstream.budget.deposit(config.retry.budget_ppm);
   }
-  if (!ask.fresh && endpoint->idle.head != nullptr) {
-    ClientSession& session = *endpoint->idle.head;
+  if (ClientSession* idle = ask.fresh ? nullptr : idle_session(*endpoint, ask)) {
+    ClientSession& session = *idle;
     endpoint->idle.remove(session);
     endpoint->busy.push(session);
     session.pooled = false;
@@ -326,10 +339,27 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
   }
   if (breaker && breaker->max_connections > 0) make_room(upstream);
   ClientSession& session = open(*endpoint);
+  if (endpoint->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
+    announce(session, endpoint->proxy_protocol, ask.announce != nullptr ? *ask.announce : ProxyHeader());
+  }
   session.lease(events, ask.request->method);
   connect(session, *endpoint, config.connect_ms);
   out.stream = &session;
   return out;
+}
+
+// With proxyProtocol only one that was announced for the same client; where the target has no room for another, one of
+// another client's is closed.
+ClientSession* UpstreamPool::idle_session(Endpoint& endpoint, const Ask& ask) {
+  if (endpoint.proxy_protocol == v1::UpstreamSpec::PROXY_PROTOCOL_NONE) return endpoint.idle.head;
+  IpAddress client = ask.announce != nullptr ? ask.announce->source : IpAddress();
+  ClientSession* last = nullptr;
+  for (ClientSession* s = endpoint.idle.head; s != nullptr; s = s->next) {
+    if (s->announced == client) return s;
+    last = s;
+  }
+  if (last != nullptr && endpoint.connections() + 1 >= kMaxConnections) last->close();
+  return nullptr;
 }
 
 // Idle connections to other targets count, too.

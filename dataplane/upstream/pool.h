@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/http/proxy_protocol.h"
 #include "dataplane/exchange/streams.h"
 #include "dataplane/http1/client_session.h"
 #include "dataplane/loop/resolver.h"
@@ -48,6 +49,9 @@ struct PoolOptions {
   std::function<void(const HealthChange&)> on_ejected;
 };
 
+// Begins a new session's connection with the header; one without addresses says that the connection is the gateway's own.
+void announce(http1::ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header);
+
 class UpstreamPool final : private http1::ClientHost {
  public:
   // Per target and worker; beyond it requests are refused with OVERLOAD.
@@ -72,6 +76,9 @@ class UpstreamPool final : private http1::ClientHost {
     bool retry = false;
     bool waited = false;          // on_upstream_available() was called
     bool may_wait = true;         // false: refused instead
+    // Where the upstream has proxyProtocol: the client, for the header that begins a connection; one that is idle is used
+    // again for the same client address alone. Null: the header says that the connection is the gateway's own.
+    const ProxyHeader* announce = nullptr;
     int64_t now_ns = 0;
   };
   struct Acquired {
@@ -121,6 +128,7 @@ class UpstreamPool final : private http1::ClientHost {
   size_t share(int limit) const;
   void make_room(UpstreamState& upstream);
   void serve_waiting();
+  http1::ClientSession* idle_session(Endpoint& endpoint, const Ask& ask);
   http1::ClientSession& open(Endpoint& endpoint);
   void connect(http1::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
   void answered(const std::string& host);

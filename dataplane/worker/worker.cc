@@ -33,6 +33,7 @@ Worker::Worker(WorkerOptions options)
       resolver_(loop_),
       pool_(loop_, resolver_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
       mirrors_(loop_, pool_, stats_, random_, *options_.clock),
+      overload_(options_.overload),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
       tick_timer_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
   if (options_.log != nullptr) log_ = std::make_unique<AccessLogBuffer>(*options_.log);
@@ -53,6 +54,7 @@ Worker::Worker(WorkerOptions options)
   current_ = std::make_unique<PinnedTables>();
   current_->tables.directory = std::make_shared<Directory>();
   current_->tables.quota = std::make_shared<QuotaView>();
+  loop_.on_turn([](void* self, int64_t busy_ns, int64_t now_ns) { static_cast<Worker*>(self)->turn_ended(busy_ns, now_ns); }, this);
   tick();
 }
 
@@ -88,6 +90,7 @@ void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std:
     if (binding.id >= sockets_.size()) sockets_.resize(binding.id + 1);
     sockets_[binding.id].gateway_uid = binding.gateway_uid;
     sockets_[binding.id].log_target = binding.log_target;
+    sockets_[binding.id].listener_name = binding.listener;
   }
   Tables tables = current_->tables;
   tables.snapshot = std::move(snapshot);
@@ -127,11 +130,7 @@ void Worker::swap(Tables tables) {
       for (const auto& gateway : snapshot.gateways()) {
         if (gateway->uid == socket.gateway_uid) socket.gateway = gateway.get();
       }
-      if (socket.gateway == nullptr) continue;
-      socket.limits.head.bytes = static_cast<size_t>(socket.gateway->header_bytes);
-      socket.limits.head.fields = static_cast<size_t>(socket.gateway->header_fields);
-      socket.limits.head_timeout_ms = socket.gateway->head_timeout_ms;
-      socket.limits.idle_timeout_ms = socket.gateway->idle_timeout_ms;
+      if (socket.gateway != nullptr) configure(socket);
     }
     pool_.configure(snapshot);
   }
@@ -161,31 +160,6 @@ void Worker::sweep_tables() {
 void Worker::unpin(PinnedTables& tables) {
   --tables.exchanges;
   if (tables.exchanges == 0 && &tables != current_.get()) sweep_tables();
-}
-
-void Worker::accept(uint32_t socket, int fd) {
-  auto* session = new http1::ServerSession(loop_, *this, socket);
-  int error = session->start(fd);
-  bool refused = error == 0 && session_count_ >= options_.max_connections;
-  if (error != 0 || refused) {
-    if (refused) stats_.count(Counter::kConnectionsRefused);
-    delete session;
-    return;
-  }
-  stats_.count(Counter::kConnectionsAccepted);
-  session->next = sessions_;
-  if (sessions_ != nullptr) sessions_->prev = session;
-  sessions_ = session;
-  ++session_count_;
-}
-
-void Worker::session_closed(http1::ServerSession& session) {
-  if (session.prev != nullptr) session.prev->next = session.next;
-  if (session.next != nullptr) session.next->prev = session.prev;
-  if (sessions_ == &session) sessions_ = session.next;
-  --session_count_;
-  dead_sessions_.push_back(&session);
-  loop_.defer(turn_task_);
 }
 
 DownstreamEvents& Worker::open_exchange(DownstreamStream& stream, uint32_t listener) {
@@ -277,6 +251,7 @@ void Worker::refresh_gauges() {
   gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
   pool_.report();
+  gauges.overload_stage = overload_.stage();
 }
 
 // Once a second: what is too dear to do per request.

@@ -20,6 +20,8 @@
 #include "dataplane/telemetry/usage_meter.h"
 #include "dataplane/telemetry/worker_stats.h"
 #include "dataplane/upstream/pool.h"
+#include "dataplane/worker/client_table.h"
+#include "dataplane/worker/overload.h"
 
 namespace gw {
 
@@ -29,13 +31,16 @@ struct SocketBinding {
   int fd = -1;                // this worker's
   uint64_t gateway_uid = 0;
   uint32_t log_target = UINT32_MAX;
+  std::string listener = {};  // of the Gateway, by name; empty: its first
 };
 
 struct WorkerOptions {
   size_t max_connections = 4096;  // of clients; beyond it new ones are closed at once
-  size_t workers = 1;             // of the node: limits of upstreams are shared by so many
+  size_t workers = 1;             // of the node: its limits are shared by so many
   std::string zone;               // of the node
   int64_t tunnel_grace_ms = 30'000;  // that tunnels have after drain()
+  ClientTable* clients = nullptr; // the node's; null: connections per client are not limited
+  OverloadLimits overload;        // of this worker
   const Clock* clock = &SystemClock::instance();
   RateTable* rates = nullptr;
   AccessLog* log = nullptr;
@@ -81,6 +86,8 @@ class Worker final : private http1::ServerHost, private Services, private Policy
     uint64_t gateway_uid = 0;
     const GatewayConfig* gateway = nullptr;  // in the tables in force
     uint32_t log_target = UINT32_MAX;
+    std::string listener_name;
+    size_t connections = 0;
     http1::ServerLimits limits;
   };
   struct ExchangeSlot {
@@ -97,6 +104,11 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t listener) override;
   const http1::ServerLimits& limits(uint32_t listener) override { return sockets_[listener].limits; }
   bool draining() const override { return draining_; }
+  bool sheds_connections() override;
+  void requests_used_up() override { stats_.count(Counter::kConnectionRequestsUsedUp); }
+  bool believes_proxy_header(uint32_t listener, const IpAddress& peer) override;
+  void proxy_header_refused() override { stats_.count(Counter::kProxyHeaderRefused); }
+  bool admit(http1::ServerSession& session) override;
   void session_closed(http1::ServerSession& session) override;
   // Services
   const Clock& clock() const override { return *options_.clock; }
@@ -108,6 +120,9 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void count_plan(const PlanConfig& plan, PolicyCount what) override;
 
   void accept(uint32_t socket, int fd);
+  bool has_room(uint32_t socket);
+  void configure(Socket& socket);
+  void turn_ended(int64_t busy_ns, int64_t now_ns);
   Exchange* find(ExchangeRef ref);
   void exchange_finished(Exchange& exchange);
   void end_of_turn();
@@ -137,6 +152,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   std::vector<std::unique_ptr<ServiceTimer>> service_timers_;
   http1::ServerSession* sessions_ = nullptr;
   size_t session_count_ = 0;
+  OverloadManager overload_;
   std::vector<http1::ServerSession*> dead_sessions_;
   Deferred turn_task_;
   Timer tick_timer_;

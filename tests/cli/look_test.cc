@@ -195,6 +195,16 @@ TEST_CASE("status names lost nodes and a version that was refused") {
   CHECK(gwctl.out.find("holds 1 (conference-repo)") != std::string::npos);
 }
 
+TEST_CASE("status names nodes that are overloaded") {
+  GwctlRun gwctl;
+  v1::StatusResponse s = status();
+  s.mutable_nodes(0)->set_overload_stage(1);
+  s.mutable_nodes(1)->set_overload_stage(2);
+  gwctl.admin.answer("status", s);
+  CHECK(gwctl.run({"status"}) == 0);
+  CHECK(gwctl.out.find("overloaded: n1 (ends connections), n2 (refuses requests)") != std::string::npos);
+}
+
 TEST_CASE("node list shows listeners, and what was pushed when asked for more") {
   GwctlRun gwctl;
   v1::ListNodesResponse nodes;

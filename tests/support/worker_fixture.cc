@@ -16,7 +16,7 @@ spec: {title: Platform}
 apiVersion: gw/v1
 kind: Gateway
 metadata: {name: edge, owner: platform, shareWith: [all]}
-spec: {nodes: {labels: {}}, listeners: [{name: http, address: 127.0.0.1, port: 0, protocol: http}], accessLog: {to: none})" + plus(gateway) + R"(}
+spec: {nodes: {labels: {}}, listeners: [{name: http, address: 127.0.0.1, port: 0, protocol: http)" + plus(listener) + R"(}], accessLog: {to: none})" + plus(gateway) + R"(}
 ---
 apiVersion: gw/v1
 kind: Upstream
@@ -42,6 +42,7 @@ WorkerFixture::WorkerFixture(const std::string& yaml, BuilderOptions options, co
   socket_ = std::make_unique<ListenSocket>(*std::move(socket));
   WorkerOptions o;
   o.rates = &rates_;
+  o.clients = &clients_;
   o.on_drained = [this](uint64_t version) {
     std::lock_guard lock(mutex_);
     drained_.push_back(version);

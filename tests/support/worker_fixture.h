@@ -15,10 +15,11 @@
 namespace gw::test {
 
 // Team, one Gateway `edge` with one listener, an Upstream `up` on `port`, an open Api on any host, and a route for everything;
-// `more` is added as further documents, `gateway`, `upstream`, `api` and `route` are added to their specs.
+// `more` is added as further documents, `gateway`, `upstream`, `api` and `route` are added to their specs, `listener` to the
+// listener.
 struct Config {
   uint16_t upstream_port = 0;
-  std::string gateway, upstream, api, route, more;
+  std::string gateway, upstream, api, route, more, listener;
   std::string yaml() const;
 };
 
@@ -42,6 +43,7 @@ class WorkerFixture {
  private:
   TableMaker maker_;
   RateTable rates_;
+  ClientTable clients_;
   std::unique_ptr<ListenSocket> socket_;
   std::mutex mutex_;
   std::condition_variable changed_;

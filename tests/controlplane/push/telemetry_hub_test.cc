@@ -123,6 +123,7 @@ TEST_CASE("the last metrics of a node are remembered") {
   report.set_node("n1");
   report.mutable_metrics()->set_connections(3);
   report.mutable_metrics()->set_usage_unacknowledged(4);
+  report.mutable_metrics()->set_overload_stage(2);
   w.report(report);
   w.hub.stop();
   v1::NodeInfo info;
@@ -130,4 +131,5 @@ TEST_CASE("the last metrics of a node are remembered") {
   w.hub.complete(info);
   CHECK(info.connections() == 3);
   CHECK(info.usage_unacknowledged() == 4);
+  CHECK(info.overload_stage() == 2);
 }

@@ -45,7 +45,7 @@ TEST_CASE("A trusted proxy's X-Forwarded fields and request id are kept; identit
   FastRandom random(1);
   RequestIds ids = make_ids(r.head, true, random, r.arena);
   CHECK(ids.request_id == "abc");
-  add_forwarded(r.head, r.connection, true, false, ids, Identity{}, r.arena);
+  add_forwarded(r.head, r.connection, true, false, ids, Identity{}, "1.1 northgate-1", r.arena);
   CHECK(r.head.headers.find("x-forwarded-for")->value == "203.0.113.1, 192.0.2.9");
   CHECK(r.head.headers.find("x-forwarded-proto")->value == "https");
   CHECK(r.head.headers.find("x-request-id")->value == "abc");

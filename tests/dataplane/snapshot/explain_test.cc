@@ -162,3 +162,30 @@ TEST_CASE("explain says of a WebSocket what the route would, and of copies where
   CHECK(r.answer() == "forwarded to attendees/attendees");
   CHECK_THAT(steps(r), !Catch::Contains("websocket|"));
 }
+
+TEST_CASE("explain refuses loops and applies the listener's path rule") {
+  Conference c;
+  auto loop = c.ask({.url = "https://api.test/attendees/healthz", .headers = {{"Via", "1.1 x, 1.1 " + via_pseudonym(1)}}});
+  CHECK(loop.status() == 508);
+  CHECK(loop.reason() == "LOOP");
+  ExplainInput stacked{.url = "https://api.test/attendees/healthz"};
+  for (uint64_t uid = 2; uid < 7; ++uid) stacked.headers.emplace_back("via", "1.1 " + via_pseudonym(uid));
+  CHECK(c.ask(stacked).route() == "attendees/health");
+  stacked.headers.emplace_back("via", "1.0 " + via_pseudonym(7));
+  CHECK(c.ask(stacked).reason() == "LOOP");
+
+  World w;
+  w.gateway(1, "platform/edge", "listeners { name: 'n' address: '127.0.0.1' port: 8081 protocol: PROTOCOL_HTTP path_rule: PATH_RULE_NORMALIZE } "
+                                "listeners { name: 'r' address: '127.0.0.1' port: 8082 protocol: PROTOCOL_HTTP path_rule: PATH_RULE_RAW }");
+  w.upstream(10, "platform/up", "http://127.0.0.1:9101");
+  w.api(2, "platform/all", "gateways: 1 hosts: '*' base_path: '/' allow_anonymous: true");
+  w.route(3, "platform/a", "api: 2 match { path { exact: '/a' } } upstream: 10");
+  w.build();
+  auto ask = [&](const std::string& url) { return explain(w.tables, {.method = "GET", .url = url}); };
+  CHECK(ask("http://x/b/../a").status() == 400);
+  CHECK(ask("http://x:8081/b/../a").route() == "platform/a");
+  CHECK(ask("http://x:8081/%61").route() == "platform/a");
+  CHECK(ask("http://x:8082/b/../a").reason() == "NO_ROUTE");
+  CHECK(ask("http://x:8082/%61").reason() == "NO_ROUTE");
+  CHECK(ask("http://x:8082/a").route() == "platform/a");
+}

@@ -67,6 +67,11 @@ TEST_CASE("what workers count is summed and labelled") {
   a.count(Counter::kConnectionsAccepted, 3);
   a.gauges().connections_idle = 2;
   b.gauges().connections_idle = 1;
+  a.gauges().overload_stage = 2;
+  b.gauges().overload_stage = 1;
+  a.loop_turn(1'000'000);
+  b.loop_turn(3'000);
+  b.count(Counter::kLoops);
 
   MetricsPage page;
   learn(page, o);
@@ -102,6 +107,9 @@ TEST_CASE("what workers count is summed and labelled") {
   CHECK(has(text, "gw_policy_fail_open_total{policy=\"platform/api-key\"} 1"));
   CHECK(has(text, "gw_connections_accepted_total 3"));
   CHECK(has(text, "gw_connections{state=\"idle\"} 3"));
+  CHECK(has(text, "gw_overload_stage 2"));
+  CHECK(has(text, "gw_loop_lag_seconds_count 2"));
+  CHECK(has(text, "gw_loops_total 1"));
   CHECK(has(text, "gw_config_version 142"));
   CHECK(has(text, "gw_config_last_success_timestamp_seconds 1.5"));
   CHECK(has(text, "gw_usage_lost_total 0"));
