@@ -251,7 +251,6 @@ void Worker::refresh_gauges() {
   gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
   pool_.report();
-  gauges.overload_stage = overload_.stage();
 }
 
 // Once a second: what is too dear to do per request.

@@ -90,7 +90,9 @@ bool Worker::sheds_connections() {
 void Worker::turn_ended(int64_t busy_ns, int64_t now_ns) {
   stats_.loop_turn(busy_ns);
   OverloadReading reading{loop_.blocks().bytes_in_use(), session_count_, static_cast<size_t>(stats_.gauges().active_requests)};
-  env_.refuse_new = overload_.turn(busy_ns, now_ns, reading) == 2;
+  int stage = overload_.turn(busy_ns, now_ns, reading);
+  stats_.gauges().overload_stage = stage;
+  env_.refuse_new = stage == 2;
 }
 
 }  // namespace gw
