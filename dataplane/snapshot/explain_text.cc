@@ -43,6 +43,9 @@ std::string listeners_text(const GatewayConfig& gateway) {
   for (const ListenerConfig& l : gateway.listeners) {
     bool v6 = l.address_text.find(':') != std::string::npos;
     out += (out.empty() ? "" : ", ") + l.name + " " + (v6 ? "[" + l.address_text + "]" : l.address_text) + ":" + std::to_string(l.port);
+    if (l.path_rule == PathRule::kNormalize) out += " (paths normalized)";
+    if (l.path_rule == PathRule::kRaw) out += " (raw paths)";
+    if (l.proxy_protocol) out += " (PROXY protocol)";
   }
   return out;
 }

@@ -60,6 +60,7 @@ Worker::Worker(WorkerOptions options)
 
 Worker::~Worker() {
   stop();
+  loop_.on_turn(nullptr, nullptr);  // it closes its handles after most of this worker is gone
   for (http1::ServerSession* session : dead_sessions_) delete session;
 }
 

@@ -176,12 +176,14 @@ TEST_CASE("explain refuses loops and applies the listener's path rule") {
 
   World w;
   w.gateway(1, "platform/edge", "listeners { name: 'n' address: '127.0.0.1' port: 8081 protocol: PROTOCOL_HTTP path_rule: PATH_RULE_NORMALIZE } "
-                                "listeners { name: 'r' address: '127.0.0.1' port: 8082 protocol: PROTOCOL_HTTP path_rule: PATH_RULE_RAW }");
+                                "listeners { name: 'r' address: '127.0.0.1' port: 8082 protocol: PROTOCOL_HTTP path_rule: PATH_RULE_RAW proxy_protocol: true }");
   w.upstream(10, "platform/up", "http://127.0.0.1:9101");
   w.api(2, "platform/all", "gateways: 1 hosts: '*' base_path: '/' allow_anonymous: true");
   w.route(3, "platform/a", "api: 2 match { path { exact: '/a' } } upstream: 10");
   w.build();
   auto ask = [&](const std::string& url) { return explain(w.tables, {.method = "GET", .url = url}); };
+  CHECK(ask("http://x/a").steps(0).detail() ==
+        "http 127.0.0.1:8080, n 127.0.0.1:8081 (paths normalized), r 127.0.0.1:8082 (raw paths) (PROXY protocol)");
   CHECK(ask("http://x/b/../a").status() == 400);
   CHECK(ask("http://x:8081/b/../a").route() == "platform/a");
   CHECK(ask("http://x:8081/%61").route() == "platform/a");
