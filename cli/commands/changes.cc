@@ -43,6 +43,9 @@ std::string lower_kind(std::string kind) {
   return kind;
 }
 
+// A refused version changed nothing anywhere: there is nothing to undo.
+bool is_refused(const Verdict* verdict) { return verdict != nullptr && verdict->status.phase() == "refused"; }
+
 void print_answer(Session& session, const v1::ApplyResponse& response, const Verdict* verdict) {
   Json json = changes_json(response.changes());
   json["version"] = response.version();
@@ -50,7 +53,7 @@ void print_answer(Session& session, const v1::ApplyResponse& response, const Ver
   json["nodesConnected"] = response.nodes_connected();
   json["diagnostics"] = to_json_array(response.diagnostics());
   if (verdict != nullptr) json["rollout"] = verdict_json(*verdict);
-  if (response.version() > 0) json["undo"] = undo_command(response.version());
+  if (response.version() > 0 && !is_refused(verdict)) json["undo"] = undo_command(response.version());
   session.emit(json, changed_names(response.changes()), [&](bool) {
     std::string text = verdict == nullptr ? changes_text(response.changes(), session.paint()) : "";
     if (verdict != nullptr) return verdict_text(*verdict, session.paint());
@@ -139,7 +142,7 @@ absl::StatusOr<int> finish_change(Session& session, const v1::ApplyResponse& res
   GW_ASSIGN_OR_RETURN(Verdict verdict,
                       wait_for_rollout(session, response.version(), response.directory_version(), wait));
   print_answer(session, response, &verdict);
-  if (!undo.empty()) session.talk(undo);
+  if (!undo.empty() && !is_refused(&verdict)) session.talk(undo);
   if (verdict.timed_out) session.talk("timed out; the version is stored and its rollout goes on: gwctl rollout status " + number);
   return verdict.exit_code;
 }

@@ -43,6 +43,7 @@ TEST_CASE("a refused version exits 1 and names node, object, field and cure") {
   gwctl.admin.watches.push_back({rollout(142, "refused", {node_rollout("n1", "az-a", State::BUILT), bad}, true)});
   CHECK(apply(gwctl) == 1);
   CHECK(gwctl.out.find("  node n2 (az-b) refused: error GW3010: Gateway platform/edge: spec.listeners[0].port: 127.0.0.1:8080 is taken on this node\n") != std::string::npos);
+  CHECK(gwctl.err.find("undo") == std::string::npos);  // nothing was changed anywhere
 }
 
 TEST_CASE("no node connected: stored, said so, exit 1") {
