@@ -9,6 +9,8 @@
 namespace gw {
 namespace {
 
+constexpr std::string_view kAnonymous = "anonymous";  // FieldRule.keyword of `auth` lists
+
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
@@ -302,6 +304,11 @@ void ObjectReader::read_list(const FieldSchema& field, const YamlNode& node, Mes
     std::string text = node.plain ? node.text.substr(0, 64) : in_quotes(node.text);
     std::string cure = node.is_scalar() ? "write [" + text + "]" : "begin each element with \"-\"";
     return wrong_type(node, path, "a list", cure);
+  }
+  if (node.items.empty() && field.rule->keyword() == kAnonymous && !field.rule->required()) {
+    error("GW1118", node, path, "is empty, which reads as if it were not there: the `auth` of the Api would be in force")
+        .set_cure("write [anonymous] where no credential is needed, or leave the field out");
+    return;
   }
   for (size_t i = 0; i < node.items.size(); ++i) {
     const YamlNode& item = *node.items[i];

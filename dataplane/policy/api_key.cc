@@ -105,12 +105,12 @@ std::unique_ptr<Policy> build_api_key(Policy::Info info, const v1::PolicyConfig&
                                       DiagnosticList& diagnostics) {
   const v1::ApiKeyPolicy& c = config.api_key();
   if (c.in() == v1::ApiKeyPolicy::IN_UNSPECIFIED) {
-    diagnostics.error("GW1402", label, "spec.config.in", "must be set").set_cure("write `header` or `query`");
+    diagnostics.error("GW1421", label, "spec.config.in", "must be set").set_cure("write `header` or `query`");
     return nullptr;
   }
   bool in_header = c.in() == v1::ApiKeyPolicy::IN_HEADER;
   if (c.name().empty() || (in_header && !is_token(c.name()))) {
-    diagnostics.error("GW1402", label, "spec.config.name", "must be the name of a header field or query parameter");
+    diagnostics.error("GW1421", label, "spec.config.name", "must be the name of a header field or query parameter");
     return nullptr;
   }
   return std::make_unique<ApiKey>(std::move(info), c);

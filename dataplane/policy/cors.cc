@@ -120,7 +120,7 @@ std::unique_ptr<Policy> build_cors(Policy::Info info, const v1::PolicyConfig& co
                                    DiagnosticList& diagnostics) {
   const v1::CorsPolicy& c = config.cors();
   if (c.origins().empty()) {
-    diagnostics.error("GW1402", label, "spec.config.origins", "must name at least one origin");
+    diagnostics.error("GW1421", label, "spec.config.origins", "must name at least one origin");
     return nullptr;
   }
   bool any = std::find(c.origins().begin(), c.origins().end(), "*") != c.origins().end();

@@ -97,7 +97,7 @@ class Reader {
                       : !is_field_value(value)  ? "has a value with CR, LF or another control byte"
                                                 : nullptr;
     if (why) {
-      diagnostics_.error("GW1402", label_, at, "\"" + name + "\" " + why);
+      diagnostics_.error("GW1421", label_, at, "\"" + name + "\" " + why);
       return false;
     }
     out.push_back({name, value, id});

@@ -34,7 +34,7 @@ bool read(const google::protobuf::RepeatedPtrField<std::string>& texts, std::str
   for (int i = 0; i < texts.size(); ++i) {
     auto cidr = Cidr::parse(texts[i]);
     if (!cidr) {
-      diagnostics.error("GW1402", label, "spec.config." + std::string(field) + "[" + std::to_string(i) + "]",
+      diagnostics.error("GW1421", label, "spec.config." + std::string(field) + "[" + std::to_string(i) + "]",
                         "\"" + texts[i] + "\" is no address or CIDR");
       return false;
     }
@@ -52,7 +52,7 @@ std::unique_ptr<Policy> build_ip_list(Policy::Info info, const v1::PolicyConfig&
   CidrSet allow, deny;
   if (!read(c.allow(), "allow", label, diagnostics, allow) || !read(c.deny(), "deny", label, diagnostics, deny)) return nullptr;
   if (c.allow().empty() && c.deny().empty()) {
-    diagnostics.error("GW1402", label, "spec.config", "must have `allow` or `deny`");
+    diagnostics.error("GW1421", label, "spec.config", "must have `allow` or `deny`");
     return nullptr;
   }
   return std::make_unique<IpList>(std::move(info), std::move(allow), std::move(deny), c.allow().empty());

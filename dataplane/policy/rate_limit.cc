@@ -63,11 +63,11 @@ std::unique_ptr<Policy> build_rate_limit(Policy::Info info, const v1::PolicyConf
   const v1::RateLimitPolicy& c = config.rate_limit();
   const char* field = c.requests() < 1 ? "requests" : c.per_ms() < 1 ? "per" : c.has_burst() && c.burst() < 1 ? "burst" : nullptr;
   if (field) {
-    diagnostics.error("GW1402", label, std::string("spec.config.") + field, "must be > 0");
+    diagnostics.error("GW1421", label, std::string("spec.config.") + field, "must be > 0");
     return nullptr;
   }
   if (c.by().header().empty() && c.by().word() == v1::RateKey::WORD_UNSPECIFIED) {
-    diagnostics.error("GW1402", label, "spec.config.by", "must be set").set_cure("write `address`, `consumer`, `app`, `route` or {header: NAME}");
+    diagnostics.error("GW1421", label, "spec.config.by", "must be set").set_cure("write `address`, `consumer`, `app`, `route` or {header: NAME}");
     return nullptr;
   }
   return std::make_unique<RateLimit>(std::move(info), c);

@@ -27,7 +27,7 @@ std::unique_ptr<Policy> build_policy(Policy::Info info, const v1::PolicyEntry& e
   ObjectLabel label{"Policy", info.owner + "/" + info.name};
   const PolicyType* type = find_policy_type(entry.config().type_case());
   if (!type) {
-    diagnostics.error("GW1401", label, "spec.type", "this build knows no such policy type");
+    diagnostics.error("GW1420", label, "spec.type", "this build knows no such policy type");
     return nullptr;
   }
   info.type = type->name;

@@ -139,7 +139,7 @@ TEST_CASE("headers: what the gateway writes itself, or would break a message, is
     bad.policy(20, "p/one", "config { headers { response { " + std::string(edit) + " } } }");
     bad.basics("policies: 20");
     INFO(edit);
-    CHECK_THAT(bad.refusal(), Catch::Contains("GW1402: Policy p/one: spec.config.response."));
+    CHECK_THAT(bad.refusal(), Catch::Contains("GW1421: Policy p/one: spec.config.response."));
   }
 }
 

@@ -172,7 +172,7 @@ TEST_CASE("each fault is refused by name and field, and leaves the builder as it
   refused([](World& b) { b.policy(9, "t/p", kDeny), b.api(2, "t/a", "gateways: 1 hosts: '*' base_path: '/' auth: 9"); },
           "GW1401: Api t/a: spec.auth");
   refused([](World& b) { b.policy(9, "t/p", cors("https://a")), b.plan(8, "t/pl", "policies: 9"); }, "GW1413: Plan t/pl");
-  refused([](World& b) { b.policy(9, "t/p", "config { ip_list { deny: 'x' } }"); }, "GW1402: Policy t/p: spec.config.deny[0]");
+  refused([](World& b) { b.policy(9, "t/p", "config { ip_list { deny: 'x' } }"); }, "GW1421: Policy t/p: spec.config.deny[0]");
   refused([](World& b) { b.plan(8, "t/pl", "rate { requests: 0 per_ms: 1 }"); }, "Plan t/pl: spec.rate");
   refused([](World& b) { b.config.put(v1::ENTRY_KEY, 1, v1::KeyEntry()); }, "does not belong to the configuration");
   CHECK(w.builder.snapshot() == before);
