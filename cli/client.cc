@@ -78,6 +78,12 @@ class GrpcAdminClient final : public AdminClient {
     return call(&Stub::ImportKeys, r);
   }
   absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& r) override { return call(&Stub::Usage, r); }
+  absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& r) override {
+    return call(&Stub::SetSwitch, r);
+  }
+  absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override {
+    return call(&Stub::ListSwitches, r);
+  }
 
   absl::Status watch_rollout(const v1::WatchRolloutRequest& request, int64_t timeout_ms,
                              const std::function<bool(const v1::RolloutStatus&)>& on_status) override {

@@ -43,6 +43,9 @@ class AdminClient {
   virtual absl::StatusOr<v1::ImportKeysResponse> import_keys(const v1::ImportKeysRequest& request) = 0;
 
   virtual absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& request) = 0;
+
+  virtual absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& request) = 0;
+  virtual absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& request) = 0;
 };
 
 struct Endpoint {

@@ -122,6 +122,24 @@ struct UndoOptions {
 absl::StatusOr<int> run_rollout_undo(Session& session, const UndoOptions& options);
 absl::StatusOr<int> run_rollout_release(Session& session, const std::string& set);
 
+// --- stop
+struct SwitchOptions {
+  std::string name;         // owner/name of an Api or Upstream; an address or CIDR
+  std::string target;       // upstream: host:port
+  std::string message;
+  int status = 0;           // api disable; 0: 503
+  std::string retry_after;  // api disable: a duration
+  std::string duration;     // block ip; empty: until it is taken back
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_api_disable(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_api_enable(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_upstream_drain(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_upstream_undrain(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_block_ip(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_unblock_ip(Session& session, const SwitchOptions& options);
+absl::StatusOr<int> run_switches(Session& session);
+
 // --- product
 struct KeyOptions {
   std::string app;      // create, list

@@ -38,6 +38,7 @@ int run(const Environment& env, const std::vector<std::string>& args) {
   bind_declare(root, invocation);
   bind_look(root, invocation);
   bind_rollout(root, invocation);
+  bind_stop(root, invocation);
   bind_access(root, invocation);
   bind_completion(root, invocation);
 

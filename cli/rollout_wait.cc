@@ -47,6 +47,7 @@ std::string fraction(int64_t part, int64_t whole) { return std::to_string(part) 
 
 std::string progress_text(const v1::RolloutStatus& status) {
   int64_t nodes = status.nodes_size();
+  if (status.version() == 0) return "in force on " + fraction(count_there(status, v1::ACTIVE), nodes);
   return "version " + std::to_string(status.version()) + " " + status.phase() + "   built " +
          fraction(count_there(status, v1::BUILT), nodes) + "   active " + fraction(count_there(status, v1::ACTIVE), nodes);
 }
@@ -124,7 +125,7 @@ absl::Status check_wait_options(const WaitOptions& options) {
 }
 
 absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uint64_t directory_version,
-                                         const WaitOptions& options) {
+                                         const WaitOptions& options, uint64_t switches_version) {
   GW_ASSIGN_OR_RETURN(Until until, parse_until(options.until));
   std::optional<Quorum> quorum;
   if (!options.quorum.empty()) {
@@ -143,6 +144,7 @@ absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uin
   v1::WatchRolloutRequest request;
   request.set_version(version);
   request.set_directory_version(directory_version);
+  request.set_switches_version(switches_version);
   request.set_until(until);
   for (;;) {
     int64_t left_ms = (deadline_ns - clock.mono_ns()) / 1'000'000;

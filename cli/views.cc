@@ -104,6 +104,7 @@ Json to_json(const v1::NodeInfo& node) {
   put_time(out, "lastSeen", node.last_seen_ms() / 1000);
   out["configVersion"] = node.config_version();
   out["directoryVersion"] = node.directory_version();
+  out["switchesVersion"] = node.switches_version();
   out["listeners"] = std::move(listeners);
   put(out, "admin", node.admin());
   out["connections"] = node.connections();
@@ -143,6 +144,18 @@ Json to_json(const v1::UsageRow& row) {
   out["units"] = row.units();
   out["requestBytes"] = row.request_bytes();
   out["responseBytes"] = row.response_bytes();
+  return out;
+}
+
+Json to_json(const v1::SwitchInfo& info) {
+  Json out = {{"kind", info.kind() == v1::SWITCH_API ? "api" : info.kind() == v1::SWITCH_TARGET ? "target" : "block"}, {"name", info.name()}};
+  put(out, "target", info.target());
+  put(out, "message", info.message());
+  if (info.kind() == v1::SWITCH_API) out["status"] = info.status() == 0 ? 503 : info.status();
+  if (info.retry_after() > 0) out["retryAfter"] = info.retry_after();
+  put(out, "by", info.actor());
+  put_time(out, "since", info.since());
+  put_time(out, "expiresAt", info.expires_at());
   return out;
 }
 
@@ -191,7 +204,14 @@ Json to_json(const v1::StatusResponse& status) {
           {"holds", std::vector<std::string>(status.holds().begin(), status.holds().end())},
           {"recent", to_json_array(status.recent())},
           {"apis", std::move(apis)},
-          {"upstreams", std::move(upstreams)}};
+          {"upstreams", std::move(upstreams)},
+          {"switchesVersion", status.switches_version()},
+          {"switches", to_json_array(status.switches())}};
+}
+
+std::string switch_text(const v1::SwitchInfo& info) {
+  if (info.kind() == v1::SWITCH_API) return "Api " + info.name() + " disabled";
+  return info.kind() == v1::SWITCH_TARGET ? "Upstream " + info.name() + " " + info.target() + " drained" : info.name() + " blocked";
 }
 
 std::string action_word(v1::Change::Action action) {

@@ -18,6 +18,7 @@ Json to_json(const v1::NodeInfo& node);
 Json to_json(const v1::TokenInfo& token);
 Json to_json(const v1::KeyInfo& key);
 Json to_json(const v1::UsageRow& row);
+Json to_json(const v1::SwitchInfo& info);
 Json to_json(const v1::ExplainResponse& answer);
 Json to_json(const v1::StatusResponse& status);
 
@@ -34,6 +35,8 @@ Style action_style(v1::Change::Action action);
 // "received" … "drained", "refused"; "waiting" for none yet.
 std::string state_word(v1::NodeState state);
 Style phase_style(const std::string& phase);
+// "Api a/b disabled", "Upstream a/b 10.0.0.1:80 drained", "10.0.0.0/8 blocked"
+std::string switch_text(const v1::SwitchInfo& info);
 // "acme-travel" -> "-": a cell that says that there is nothing.
 std::string or_dash(const std::string& text);
 

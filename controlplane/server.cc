@@ -12,6 +12,7 @@
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/node_side.h"
 #include "controlplane/admin/quota.h"
+#include "controlplane/admin/switch_board.h"
 #include "controlplane/grpc_listener.h"
 #include "controlplane/push/config_push.h"
 #include "controlplane/push/config_sync_service.h"
@@ -87,6 +88,7 @@ class Server::Impl {
       engine_->set_publisher(nullptr);
       engine_->set_after_commit(nullptr);
     }
+    if (switches_) switches_->stop();
     if (quotas_) quotas_->stop();
     if (log_) log_->stop();
   }
@@ -100,6 +102,7 @@ class Server::Impl {
     log_ = std::make_unique<StoreRolloutLog>(*db_);
     quotas_ = std::make_unique<QuotaTracker>(*engine_, *options.clock);
     usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
+    switches_ = std::make_unique<SwitchBoard>(*db_, *options.clock);
     ConfigPushOptions push;
     push.lineage = db_->lineage();
     push.lease_ms = options.lease_ms;
@@ -110,6 +113,7 @@ class Server::Impl {
     AdminHandlers::Parts parts;
     parts.engine = engine_.get();
     parts.quotas = quotas_.get();
+    parts.switches = switches_.get();
     parts.rollouts = push_.get();
     parts.nodes = push_.get();
     parts.metrics = metrics_.get();
@@ -124,6 +128,7 @@ class Server::Impl {
     log_->start();
     push_->start();
     nodes_.set(push_.get());
+    GW_RETURN_IF_ERROR(switches_->start(*push_));
     if (start.directory.version > 0) push_->publish(std::move(start.directory));
     if (start.pending) push_->publish(std::move(*start.pending));
     engine_->set_publisher(push_.get());
@@ -153,6 +158,7 @@ class Server::Impl {
   std::unique_ptr<StoreNodeTokens> tokens_;
   std::unique_ptr<StoreRolloutLog> log_;
   std::unique_ptr<QuotaTracker> quotas_;
+  std::unique_ptr<SwitchBoard> switches_;
   std::unique_ptr<StoreUsageSink> usage_;
   std::unique_ptr<ConfigPush> push_;
   std::unique_ptr<TelemetryHub> hub_;

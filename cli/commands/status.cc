@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kWatchMs = 1000;
 constexpr int kRecentShown = 3;
+constexpr int kStoppedShown = 10;
 
 struct NodeCounts {
   int64_t connected = 0, on_active = 0, stale = 0;
@@ -72,7 +73,23 @@ std::string facts_line(const v1::StatusResponse& s) {
   for (const std::string& set : s.holds()) holds += (holds.empty() ? " (" : ", ") + set;
   return "holds " + std::to_string(s.holds_size()) + (holds.empty() ? "" : holds + ")") + "    connections " +
          std::to_string(connections) + "    usage not yet acknowledged " + std::to_string(waiting) + "    directory " +
-         std::to_string(s.directory_version()) + "\n";
+         std::to_string(s.directory_version()) + "    stopped " +
+         (s.switches().empty() ? "nothing" : std::to_string(s.switches_size())) + "\n";
+}
+
+// What operators have stopped, since when, by whom.
+std::string stopped_lines(const v1::StatusResponse& s, int64_t now_s, const Paint& paint) {
+  Paint bare = paint;
+  bare.headers = false;
+  Table table({{"LABEL"}, {"WHAT"}, {"SINCE", true}, {"WHO"}, {"MESSAGE", false, true}});
+  for (const v1::SwitchInfo& i : s.switches()) {
+    if (static_cast<int>(table.size()) == kStoppedShown) break;
+    std::string until = i.expires_at() > 0 ? ", until " + time_text(i.expires_at()) : "";
+    table.add({table.empty() ? "stopped" : "", {switch_text(i), Style::kBad}, age_text(now_s - i.since()), i.actor() + until,
+               i.message().empty() ? "" : "\"" + i.message() + "\""});
+  }
+  if (s.switches_size() > kStoppedShown) table.add({"", "and " + std::to_string(s.switches_size() - kStoppedShown) + " more: gwctl switches", "", "", ""});
+  return table.empty() ? "" : table.render(bare);
 }
 
 std::string recent_lines(const v1::StatusResponse& s, int64_t now_ms, const Paint& paint) {
@@ -175,8 +192,9 @@ absl::StatusOr<int> run_status(Session& session) {
     for (const v1::NodeInfo& n : s.nodes()) names.push_back("node/" + n.node());
     session.emit(to_json(s), names, [&](bool wide) {
       const Paint& paint = session.paint();
-      return nodes_line(s, count_nodes(s), paint) + facts_line(s) +
-             recent_lines(s, session.env().clock->wall_ns() / 1'000'000, paint) + traffic_tables(s, wide, paint);
+      const int64_t now_ms = session.env().clock->wall_ns() / 1'000'000;
+      return nodes_line(s, count_nodes(s), paint) + facts_line(s) + stopped_lines(s, now_ms / 1000, paint) +
+             recent_lines(s, now_ms, paint) + traffic_tables(s, wide, paint);
     });
     return absl::OkStatus();
   });

@@ -22,6 +22,8 @@ const std::map<std::string, std::string>& foreign_commands() {
       {"simulate", "explain-request"}, {"config", "context"},  {"use-context", "context use"},
       {"login", "context set"},   {"info", "status"},          {"health", "status"},
       {"dry-run", "plan"},        {"preview", "plan"},         {"backup", "export"},
+      {"disable", "api disable"},     {"enable", "api enable"},    {"drain", "upstream drain"},
+      {"undrain", "upstream undrain"}, {"ban", "block ip"},      {"unban", "unblock ip"},
       {"release", "rollout release"}, {"scaffold", "init"},    {"new", "init"},
       {"test", "explain-request --expect"}, {"api-resources", "explain"},
   };
@@ -35,7 +37,7 @@ const CLI::App* child(const CLI::App& app, const std::string& name) {
   return nullptr;
 }
 
-std::vector<std::string> children(const CLI::App& app) {
+std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> out;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) out.push_back(sub->get_name());
   return out;
@@ -65,12 +67,12 @@ std::string unknown_command(const CLI::App& root, const std::vector<std::string>
       if (takes_next(option_of(at, args[i]), args[i])) ++i;
       continue;
     }
-    if (children(*at).empty()) return "";
+    if (command_names(*at).empty()) return "";
     const CLI::App* next = child(*at, args[i]);
     if (next == nullptr) {
       std::string text = "unknown command \"" + args[i] + "\"";
       auto foreign = foreign_commands().find(args[i]);
-      std::string near = did_you_mean(args[i], children(*at));
+      std::string near = did_you_mean(args[i], command_names(*at));
       if (at == &root && foreign != foreign_commands().end()) near = foreign->second;
       if (!near.empty()) return text + "; did you mean `" + path + " " + near + "`?";
       return text + "; `" + path + " --help` lists those that there are";

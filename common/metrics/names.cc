@@ -44,6 +44,7 @@ std::span<const MetricInfo> all_metrics() {
       metric::kRateLimitRejected,
       metric::kConfigVersion,
       metric::kDirectoryVersion,
+      metric::kSwitchesVersion,
       metric::kConfigLastSuccess,
       metric::kDirectoryLastSuccess,
       metric::kConfigRejected,

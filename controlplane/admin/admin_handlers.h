@@ -11,6 +11,7 @@
 #include "controlplane/admin/access.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/quota.h"
+#include "controlplane/admin/switch_board.h"
 #include "controlplane/push/rollouts.h"
 #include "controlplane/admin/metrics_source.h"
 #include "gw/v1/admin.pb.h"
@@ -23,6 +24,7 @@ class AdminHandlers {
   struct Parts {
     Engine* engine = nullptr;
     QuotaTracker* quotas = nullptr;
+    SwitchBoard* switches = nullptr;
     Rollouts* rollouts = nullptr;
     NodeDirectory* nodes = nullptr;
     MetricsSource* metrics = nullptr;
@@ -62,6 +64,9 @@ class AdminHandlers {
 
   absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& request);
 
+  absl::StatusOr<v1::SetSwitchResponse> set_switch(const Caller& caller, const v1::SetSwitchRequest& request);
+  absl::StatusOr<v1::ListSwitchesResponse> list_switches();
+
  private:
   using Builder = std::function<absl::Status(const Catalog&, ChangeSet&, v1::ApplyResponse&)>;
   absl::StatusOr<v1::ApplyResponse> commit(const Builder& build);
@@ -69,6 +74,14 @@ class AdminHandlers {
   absl::StatusOr<v1::RolloutStatus> rollout_of(uint64_t version) const;
   absl::StatusOr<v1::VersionInfo> version_info(const VersionRow& row, bool with_changes) const;
   void add_totals(v1::StatusResponse& out) const;
+  absl::Status stop_api(const Caller& caller, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out);
+  absl::Status stop_target(const Caller& caller, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out);
+  absl::Status stop_clients(const Caller& caller, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out);
+  absl::Status change_switch(SwitchRow row, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out);
+  // Those whose Api or Upstream is there.
+  std::vector<SwitchRow> switches_in_force() const;
+  // What is stopped of an object, for describe.
+  void add_switch_facts(const std::vector<SwitchRow>& switches, v1::ObjectView& view) const;
 
   Parts parts_;
 };

@@ -113,6 +113,12 @@ class AdminService::Impl final : public v1::Admin::Service {
   grpc::Status Usage(Context* c, const v1::UsageRequest* in, v1::UsageResponse* out) override {
     return call(c, out, [&](const Caller&) { return h_.usage(*in); });
   }
+  grpc::Status SetSwitch(Context* c, const v1::SetSwitchRequest* in, v1::SetSwitchResponse* out) override {
+    return call(c, out, [&](const Caller& caller) { return h_.set_switch(caller, *in); });
+  }
+  grpc::Status ListSwitches(Context* c, const v1::ListSwitchesRequest*, v1::ListSwitchesResponse* out) override {
+    return call(c, out, [&](const Caller&) { return h_.list_switches(); });
+  }
 
  private:
   template <class Response, class Fn>

@@ -126,6 +126,7 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
   std::vector<v1::NodeInfo> nodes = parts_.nodes->nodes();
   out.set_version(parts_.engine->version());
   uint64_t directory = parts_.engine->directory_version();
+  std::vector<SwitchRow> switches = request.name().empty() ? std::vector<SwitchRow>() : switches_in_force();
   parts_.engine->read([&](const Catalog& now) {
     now.for_each([&](const ObjectPtr& o) {
       if (!wanted(request, kind, *o)) return;
@@ -135,6 +136,7 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
       add_condition(view, "ResolvedRefs", "True");
       add_active(view, from[o->uid()], nodes, directory);
       if (!request.name().empty()) add_facts(now, *o, nodes, view);
+      add_switch_facts(switches, view);
     });
   });
   return out;
@@ -161,6 +163,8 @@ absl::StatusOr<v1::ExplainResponse> AdminHandlers::explain(const v1::ExplainRequ
     if (input.as_app == 0) return not_found("there is no App " + request.as_app());
   }
   tables.quota = parts_.quotas->view();
+  tables.switches = parts_.switches->view();
+  tables.snapshot = with_drained(tables.snapshot, *tables.switches);
   v1::ExplainResponse out = gw::explain(tables, input);
   out.set_version(version);
   return out;

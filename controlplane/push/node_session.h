@@ -14,11 +14,13 @@
 
 namespace gw {
 
-// One of the streams that are activated at once: directory, quota.
+// One of the streams that are activated at once: directory, quota, switches.
 struct StreamProgress {
   uint64_t sent = 0;  // what the node holds once it has read everything; 0: unknown, the whole is next
   uint64_t applied = 0;
   bool sent_whole = false;  // the last offer was whole
+  uint64_t refused = 0;     // version that the node refused last, and why
+  std::vector<v1::Diagnostic> why;
 };
 
 struct NodeSession {
@@ -37,7 +39,7 @@ struct NodeSession {
   std::shared_ptr<Group> group;
   uint64_t config_base = 0;    // config version that the next offer may start from; 0: the whole is next
   uint64_t config_active = 0;  // as it said
-  StreamProgress directory, quota;
+  StreamProgress directory, quota, switches;
 
   uint64_t config_bytes_pushed = 0;
   uint64_t offers_whole = 0;

@@ -46,6 +46,7 @@ PushCore::PushCore(const ConfigPushOptions& options, RolloutLog& log)
       groups_(options.history),
       directory_(options.history),
       quota_(options.history),
+      switches_(options.history),
       cache_(options.lineage, options.chunk_bytes) {
   // Versions of the quota stream rise over restarts, so that what a node has from before is not taken for a newer one.
   quota_.reset(static_cast<uint64_t>(wall_ms()), EntryTable{});
@@ -73,7 +74,8 @@ void PushCore::know(const std::string& name) { nodes_[name].name = name; }
 void PushCore::publish(Publication publication) {
   switch (publication.stream) {
     case v1::STREAM_CONFIG: publish_config(std::move(publication)); break;
-    case v1::STREAM_DIRECTORY: publish_directory(publication); break;
+    case v1::STREAM_DIRECTORY: publish_whole(directory_, publication); break;
+    case v1::STREAM_SWITCHES: publish_whole(switches_, publication); break;
     case v1::STREAM_QUOTA: publish_quota(publication); break;
     default: break;
   }
@@ -108,13 +110,14 @@ void PushCore::feed_groups(uint64_t version) {
   groups_.drop_unused();
 }
 
-void PushCore::publish_directory(const Publication& p) {
+// Directory and switches: what the store numbers, and nodes take at once.
+void PushCore::publish_whole(VersionedSet& set, const Publication& p) {
   cache_.clear();
-  if (p.previous == 0 || p.previous != directory_.latest()) directory_.reset(p.version, *p.entries);
-  else directory_.apply(p.version, p.upserts, p.removals);
-  directory_.settle(p.version);
+  if (p.previous == 0 || p.previous != set.latest()) set.reset(p.version, *p.entries);
+  else set.apply(p.version, p.upserts, p.removals);
+  set.settle(p.version);
   for (auto& [name, node] : nodes_) {
-    if (node.link) offer_stream(node, v1::STREAM_DIRECTORY, false);
+    if (node.link) offer_stream(node, p.stream, false);
   }
 }
 
@@ -199,11 +202,24 @@ void PushCore::offer_config(NodeSession& node, const ActivationStep& step) {
   if (step.activate) node.config_base = step.version;
 }
 
-// Directory and quota: from what the node holds to the latest, activated at once.
+const VersionedSet& PushCore::set_of(v1::Stream stream) const {
+  if (stream == v1::STREAM_SWITCHES) return switches_;
+  return stream == v1::STREAM_DIRECTORY ? directory_ : quota_;
+}
+
+StreamProgress* PushCore::progress_of(NodeSession& node, v1::Stream stream) {
+  switch (stream) {
+    case v1::STREAM_DIRECTORY: return &node.directory;
+    case v1::STREAM_QUOTA: return &node.quota;
+    case v1::STREAM_SWITCHES: return &node.switches;
+    default: return nullptr;
+  }
+}
+
+// Every stream but config: from what the node holds to the latest, activated at once.
 void PushCore::offer_stream(NodeSession& node, v1::Stream stream, bool whole) {
-  bool is_directory = stream == v1::STREAM_DIRECTORY;
-  const VersionedSet& set = is_directory ? directory_ : quota_;
-  StreamProgress& progress = is_directory ? node.directory : node.quota;
+  const VersionedSet& set = set_of(stream);
+  StreamProgress& progress = *progress_of(node, stream);
   if (set.latest() == 0 || (!whole && progress.sent == set.latest())) return;
   const EncodedOffer& offer = cache_.get(
       set, {.stream = stream, .base = whole ? 0 : progress.sent, .version = set.latest(), .activate = true});

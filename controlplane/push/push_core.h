@@ -57,13 +57,15 @@ class PushCore {
     RolloutWatch what;
     Rollouts::Fn fn;
     std::string last;  // serialized, as told
+    int64_t began_ms = 0;
+    std::set<std::string> asked;  // switches: every node that held a lease meanwhile
   };
 
   int64_t now_ms() const { return options_.clock->mono_ns() / 1'000'000; }
   int64_t wall_ms() const { return options_.clock->wall_ns() / 1'000'000; }
 
   void publish_config(Publication publication);
-  void publish_directory(const Publication& publication);
+  void publish_whole(VersionedSet& set, const Publication& publication);
   void publish_quota(const Publication& publication);
   void share_changed();
   void advance_quota(const std::vector<EntryPtr>& upserts, const std::vector<EntryKey>& removals);
@@ -71,6 +73,8 @@ class PushCore {
   void run(const ActivationSteps& steps);
   void offer_config(NodeSession& node, const ActivationStep& step);
   void offer_stream(NodeSession& node, v1::Stream stream, bool whole);
+  const VersionedSet& set_of(v1::Stream stream) const;
+  static StreamProgress* progress_of(NodeSession& node, v1::Stream stream);
   void send(NodeSession& node, const v1::ToNode& message);
 
   void hello(Guest guest, const v1::Hello& hello);
@@ -84,14 +88,15 @@ class PushCore {
   void end_lease(NodeSession& node);
   NodeSession* node_of(const NodeLink* link);
 
-  v1::RolloutStatus watched_status(const RolloutWatch& what) const;
+  v1::RolloutStatus watched_status(Watch& watch) const;
+  v1::RolloutStatus switches_status(Watch& watch) const;
   void tell_watches();
 
   const ConfigPushOptions options_;
   RolloutLog& log_;
   Activation activation_;
   Groups groups_;
-  VersionedSet directory_, quota_;
+  VersionedSet directory_, quota_, switches_;
   OfferCache cache_;
   std::deque<Publication> unfed_;  // config versions that no group has yet: they wait behind the pending one
   std::map<uint64_t, uint64_t> needs_directory_;  // of config versions that may still be offered

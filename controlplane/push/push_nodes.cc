@@ -139,7 +139,7 @@ void PushCore::hello(Guest guest, const v1::Hello& hello) {
 // What it holds, as far as it is of this lineage and known here; else the whole is next.
 void PushCore::take_positions(NodeSession& node, const v1::Hello& hello) {
   node.config_base = node.config_active = 0;
-  node.directory = node.quota = StreamProgress{};
+  node.directory = node.quota = node.switches = StreamProgress{};
   for (const v1::StreamPosition& have : hello.have()) {
     Digest digest;
     if (have.lineage() != text(options_.lineage) || !read_digest(have.digest(), digest)) continue;
@@ -151,13 +151,11 @@ void PushCore::take_positions(NodeSession& node, const v1::Hello& hello) {
         }
         if (node.group->set().holds(have.version(), digest)) node.config_base = have.version();
         break;
-      case v1::STREAM_DIRECTORY:
-        if (directory_.holds(have.version(), digest)) node.directory.sent = node.directory.applied = have.version();
+      default:
+        if (StreamProgress* progress = progress_of(node, have.stream())) {
+          if (set_of(have.stream()).holds(have.version(), digest)) progress->sent = progress->applied = have.version();
+        }
         break;
-      case v1::STREAM_QUOTA:
-        if (quota_.holds(have.version(), digest)) node.quota.sent = node.quota.applied = have.version();
-        break;
-      default: break;
     }
   }
 }
@@ -170,6 +168,7 @@ void PushCore::greet(NodeSession& node) {
   node.leased = true;
   node.lease_ends_ms = now_ms() + options_.lease_ms;
   node.last_seen_wall_ms = wall_ms();
+  offer_stream(node, v1::STREAM_SWITCHES, false);
   offer_stream(node, v1::STREAM_DIRECTORY, false);
   offer_stream(node, v1::STREAM_QUOTA, false);
   uint64_t holds = node.config_base;
@@ -230,13 +229,16 @@ void PushCore::note_state(const NodeSession& node, const v1::Ack& ack) {
 }
 
 void PushCore::stream_ack(NodeSession& node, const v1::Ack& ack) {
-  if (ack.stream() != v1::STREAM_DIRECTORY && ack.stream() != v1::STREAM_QUOTA) return;
-  StreamProgress& progress = ack.stream() == v1::STREAM_DIRECTORY ? node.directory : node.quota;
+  StreamProgress* of = progress_of(node, ack.stream());
+  if (of == nullptr) return;
+  StreamProgress& progress = *of;
   if (ack.state() == v1::ACTIVE) {
     progress.applied = std::max(progress.applied, ack.version());
   } else if (ack.state() == v1::MISMATCH && !progress.sent_whole) {
     offer_stream(node, ack.stream(), true);
   } else if (ack.state() == v1::MISMATCH || ack.state() == v1::REFUSED) {
+    progress.refused = ack.version();
+    progress.why.assign(ack.diagnostics().begin(), ack.diagnostics().end());
     progress.sent = progress.applied;  // the next change goes out from what it has
     progress.sent_whole = false;
   }
@@ -254,7 +256,39 @@ std::optional<v1::RolloutStatus> PushCore::status(uint64_t version) const {
   return out;
 }
 
-v1::RolloutStatus PushCore::watched_status(const RolloutWatch& what) const {
+// How far the nodes are with the switches. A node whose lease ends meanwhile is named, and not waited for.
+v1::RolloutStatus PushCore::switches_status(Watch& watch) const {
+  v1::RolloutStatus out;
+  bool waiting = switches_.latest() < watch.what.switches_version;  // on its way here from the store
+  bool refused = false;
+  for (const auto& [name, node] : nodes_) {
+    if (node.leased) watch.asked.insert(name);
+  }
+  for (const std::string& name : watch.asked) {
+    const NodeSession& node = nodes_.at(name);
+    v1::NodeRollout& row = *out.add_nodes();
+    row.set_node(name);
+    row.set_zone(node.zone);
+    row.set_connected(node.leased);
+    if (node.switches.applied >= watch.what.switches_version) {
+      row.set_state(v1::ACTIVE);
+    } else if (node.switches.refused >= watch.what.switches_version) {
+      row.set_state(v1::REFUSED);
+      for (const v1::Diagnostic& d : node.switches.why) *row.add_diagnostics() = d;
+      refused = true;
+    } else {
+      waiting = waiting || node.leased;
+    }
+  }
+  out.set_phase(waiting ? "offered" : refused ? "refused" : watch.asked.empty() ? "no-nodes" : "active");
+  out.set_final(!waiting);
+  out.set_seconds(static_cast<double>(now_ms() - watch.began_ms) / 1000);
+  return out;
+}
+
+v1::RolloutStatus PushCore::watched_status(Watch& watch) const {
+  const RolloutWatch& what = watch.what;
+  if (what.version == 0 && what.switches_version != 0) return switches_status(watch);
   v1::RolloutStatus out;
   bool done = true;
   if (what.version != 0) {
@@ -278,14 +312,14 @@ v1::RolloutStatus PushCore::watched_status(const RolloutWatch& what) const {
 
 uint64_t PushCore::watch(const RolloutWatch& what, Rollouts::Fn fn) {
   uint64_t id = next_watch_++;
-  watches_[id] = Watch{what, std::move(fn), {}};
+  watches_[id] = Watch{what, std::move(fn), {}, now_ms(), {}};
   tell_watches();
   return id;
 }
 
 void PushCore::tell_watches() {
   for (auto at = watches_.begin(); at != watches_.end();) {
-    v1::RolloutStatus status = watched_status(at->second.what);
+    v1::RolloutStatus status = watched_status(at->second);
     v1::RolloutStatus compared = status;
     compared.clear_seconds();
     std::string bytes = compared.SerializeAsString() + "!";  // never equal to what nobody was told
@@ -304,6 +338,7 @@ RolloutHeads PushCore::heads() const {
   out.active = activation_.active();
   if (activation_.knows(out.latest)) out.latest_phase = phase_name(activation_.phase(out.latest));
   out.directory = directory_.latest();
+  out.switches = switches_.latest();
   return out;
 }
 
@@ -323,6 +358,7 @@ std::vector<v1::NodeInfo> PushCore::nodes() const {
     info.set_lease_left_ms(node.leased ? std::max<int64_t>(0, node.lease_ends_ms - now_ms()) : 0);
     info.set_config_version(node.config_active);
     info.set_directory_version(node.directory.applied);
+    info.set_switches_version(node.switches.applied);
     for (const v1::BoundListener& listener : node.listeners) *info.add_listeners() = listener;
     info.set_admin(node.admin);
     info.set_last_seen_ms(node.last_seen_wall_ms);

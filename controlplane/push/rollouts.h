@@ -20,11 +20,13 @@ struct RolloutHeads {
   uint64_t active = 0;
   std::string latest_phase;  // offered, activating, active, refused, superseded, no-nodes
   uint64_t directory = 0;
+  uint64_t switches = 0;
 };
 
 struct RolloutWatch {
-  uint64_t version = 0;            // 0: only the directory is waited for
+  uint64_t version = 0;            // 0: only the other streams are waited for
   uint64_t directory_version = 0;  // 0: not waited for
+  uint64_t switches_version = 0;   // 0: not waited for; else the status tells how far each node is with the switches
   v1::WatchRolloutRequest::Until until = v1::WatchRolloutRequest::UNTIL_ACTIVE;
 };
 

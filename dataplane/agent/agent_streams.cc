@@ -54,6 +54,8 @@ std::string AgentStreams::load(const LastGood& content, bool on_disk) {
   if (at != content.end() && directory_version() == 0) offered_directory(at->second);
   at = content.find(v1::STREAM_QUOTA);
   if (at != content.end() && quota_version() == 0) offered_quota(at->second);
+  at = content.find(v1::STREAM_SWITCHES);  // before the config: what is stopped is stopped from the first request on
+  if (at != content.end() && switches_version() == 0) offered_switches(at->second);
   at = content.find(v1::STREAM_CONFIG);
   if (at == content.end()) return {};
   auto result = config_.prepare(at->second);
@@ -73,6 +75,7 @@ void AgentStreams::offered(v1::Offer offer) {
     case v1::STREAM_CONFIG: offered_config(std::move(offer)); return;
     case v1::STREAM_DIRECTORY: offered_directory(offer); return;
     case v1::STREAM_QUOTA: offered_quota(offer); return;
+    case v1::STREAM_SWITCHES: offered_switches(offer); return;
     default: spdlog::warn("an offer of stream {} is not known to this build", static_cast<int>(offer.stream()));
   }
 }
@@ -222,6 +225,19 @@ void AgentStreams::offered_quota(const v1::Offer& offer) {
   ack(v1::STREAM_QUOTA, offer.version(), v1::ACTIVE);
 }
 
+void AgentStreams::offered_switches(const v1::Offer& offer) {
+  auto result = switches_.prepare(offer);
+  if (result.outcome != PrepareOutcome::kReady) {
+    refuse(v1::STREAM_SWITCHES, offer.version(),
+           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
+    return;
+  }
+  switches_.commit(std::move(result));
+  sink_.switches(switches_.switches());
+  ++change_;
+  ack(v1::STREAM_SWITCHES, offer.version(), v1::ACTIVE);
+}
+
 void AgentStreams::set_stale(bool stale) {
   if (stale_ == stale) return;
   stale_ = stale;
@@ -258,6 +274,7 @@ std::vector<v1::StreamPosition> AgentStreams::positions() const {
   if (config_version() > 0) out.push_back(position(v1::STREAM_CONFIG, config_.state()));
   if (directory_version() > 0) out.push_back(position(v1::STREAM_DIRECTORY, directory_.state()));
   if (quota_version() > 0) out.push_back(position(v1::STREAM_QUOTA, quota_.state()));
+  if (switches_version() > 0) out.push_back(position(v1::STREAM_SWITCHES, switches_.state()));
   return out;
 }
 
@@ -269,6 +286,7 @@ LastGood AgentStreams::whole() const {
   }
   if (directory_version() > 0) out[v1::STREAM_DIRECTORY] = directory_.whole();
   if (quota_version() > 0) out[v1::STREAM_QUOTA] = quota_.whole();
+  if (switches_version() > 0) out[v1::STREAM_SWITCHES] = switches_.whole();
   return out;
 }
 

@@ -16,6 +16,7 @@
 #include "dataplane/agent/node_sink.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
+#include "dataplane/snapshot/switches.h"
 #include "gw/v1/config_sync.pb.h"
 
 namespace gw {
@@ -27,7 +28,7 @@ class AgentStreams {
   AgentStreams(NodeSink& sink, std::vector<std::string> without_capabilities, AckFn ack);
 
   // Puts into force what disk or seed hold. Empty: done (or nothing was there); else why the config could not be (nothing
-  // of it is in force then; directory and quota are, if they could be read). `on_disk`: it need not be written again.
+  // of it is in force then; the other streams are, if they could be read). `on_disk`: it need not be written again.
   std::string load(const LastGood& content, bool on_disk);
 
   void offered(v1::Offer offer);
@@ -45,6 +46,7 @@ class AgentStreams {
   uint64_t config_version() const { return config_.state().version; }
   uint64_t directory_version() const { return directory_.state().version; }
   uint64_t quota_version() const { return quota_.state().version; }
+  uint64_t switches_version() const { return switches_.state().version; }
   uint64_t refused() const { return refused_; }
   uint64_t persisted_version() const { return persisted_version_; }
   // The last offer of the stream was taken: what is held is what the control plane has.
@@ -70,6 +72,7 @@ class AgentStreams {
   void offered_config(v1::Offer offer);
   void offered_directory(const v1::Offer& offer);
   void offered_quota(const v1::Offer& offer);
+  void offered_switches(const v1::Offer& offer);
   bool lacks_capability(const v1::Offer& offer, DiagnosticList& out) const;
   bool prepare_config(const v1::Offer& offer);
   void activate_pending();
@@ -85,6 +88,7 @@ class AgentStreams {
   SnapshotBuilder config_;
   DirectoryBuilder directory_;
   QuotaBuilder quota_;
+  SwitchesBuilder switches_;
   std::optional<SnapshotBuilder::Result> pending_;  // prepared in builder and sink
   std::optional<v1::Offer> held_;                   // waits for a directory version
   std::deque<Activation> activations_;

@@ -5,6 +5,7 @@
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/forward.h"
+#include "dataplane/snapshot/stopped.h"
 #include "dataplane/telemetry/access_log.h"
 #include "dataplane/telemetry/usage_meter.h"
 #include "dataplane/upstream/pool.h"
@@ -110,8 +111,15 @@ void Exchange::on_request_head() {
     refuse(Reason::kNotReady, "the node has no configuration for this listener", 0, true);
     return;
   }
+  const Switches& switches = *tables_->tables.switches;
+  if (switches.any() && stopped(blocked_answer(switches, ctx_.client, ctx_.wall_ns, arena_), Counter::kRequestsBlocked)) return;
   if (request_.headers.maybe_has(HeaderId::kVia) && !way_is_free()) return;
   RouteResult found = ctx_.gateway->match(request_, arena_);
+  ctx_.route = found.route;
+  if (switches.any() && found.api != nullptr &&
+      stopped(disabled_answer(switches, found.api->uid, arena_), Counter::kRequestsDisabled)) {
+    return;
+  }
   if (found.kind != RouteResult::Kind::kFound) {
     if (found.kind == RouteResult::Kind::kMethodNotAllowed) {
       LocalResponse local;
@@ -125,7 +133,6 @@ void Exchange::on_request_head() {
     }
     return;
   }
-  ctx_.route = found.route;
   ctx_.preflight = found.preflight;
   if (request_.wants_websocket && !admit_websocket(*found.route)) return;
   if (request_.content_length > found.route->body_bytes) {
@@ -158,6 +165,15 @@ bool Exchange::way_is_free() {
   env_.stats->count(via.own ? Counter::kLoops : Counter::kStackTooDeep);
   refuse(Reason::kLoop, via.own ? kLoopDetail : kStackDetail);
   return false;
+}
+
+// By an operator's switch. `answer` null: it is not.
+bool Exchange::stopped(LocalResponse* answer, Counter counter) {
+  if (answer == nullptr) return false;
+  env_.stats->count(counter);
+  if (counter == Counter::kRequestsBlocked) close_ = true;
+  respond(*answer, {});
+  return true;
 }
 
 void Exchange::decided(Decision d) {

@@ -112,6 +112,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void tunnel_ended(const Tunnel::Result& result);
   bool way_is_free();
   void shed();
+  bool stopped(LocalResponse* answer, Counter counter);
   void decided(Decision d);
   void choose_target();
   void prepare_forward(uint32_t upstream_index);

@@ -24,6 +24,7 @@
 #include "dataplane/node/admin_server.h"
 #include "dataplane/node/reaper.h"
 #include "dataplane/policy/rate_table.h"
+#include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/metrics_page.h"
 #include "dataplane/upstream/health_checker.h"
 #include "dataplane/worker/worker.h"
@@ -108,6 +109,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   void abandon(uint64_t version) override;
   void directory(std::shared_ptr<const Directory> directory) override;
   void quota(std::shared_ptr<const QuotaView> quota) override;
+  void switches(std::shared_ptr<const Switches> switches) override;
   std::vector<v1::BoundListener> listeners() override { return bound(); }
   // WorkerCalls
   size_t workers() const override { return workers_.size(); }
@@ -150,7 +152,8 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
 
   mutable std::mutex mutex_;
   std::vector<v1::BoundListener> bound_;
-  std::shared_ptr<const Snapshot> snapshot_;      // in force
+  std::shared_ptr<const Snapshot> snapshot_;      // in force, as it was built
+  std::shared_ptr<const Switches> switches_ = Switches::none();  // the agent's thread
   std::map<uint64_t, size_t> drained_;            // workers that are done with a version
   mutable std::mutex metrics_mutex_;
   MetricsPage metrics_;
@@ -352,8 +355,9 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
     snapshot_ = snapshot;
     bound_ = sockets_->bound();
   }
+  std::shared_ptr<const Snapshot> served = with_drained(snapshot, *switches_);
   on_every_worker([&](Worker& worker, size_t i) {
-    worker.install_config(snapshot, bindings[i]);
+    worker.install_config(served, bindings[i]);
     if (worker.listen_error() != 0) spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
   });
   health_->configure(std::move(snapshot));
@@ -369,6 +373,17 @@ void Node::Impl::directory(std::shared_ptr<const Directory> directory) {
 
 void Node::Impl::quota(std::shared_ptr<const QuotaView> quota) {
   on_every_worker([&](Worker& worker, size_t) { worker.install_quota(quota); });
+}
+
+void Node::Impl::switches(std::shared_ptr<const Switches> switches) {
+  switches_ = std::move(switches);
+  std::shared_ptr<const Snapshot> built;
+  {
+    std::lock_guard lock(mutex_);
+    built = snapshot_;
+  }
+  std::shared_ptr<const Snapshot> served = with_drained(built, *switches_);
+  on_every_worker([&](Worker& worker, size_t) { worker.install_switches(served, switches_); });
 }
 
 void Node::Impl::worker_drained(uint64_t version) {
@@ -407,6 +422,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   m.zone = options_.zone;
   m.config_version = agent.config_version;
   m.directory_version = agent.directory_version;
+  m.switches_version = agent.switches_version;
   m.config_success_wall_ns = agent.config_success_wall_ns;
   m.directory_success_wall_ns = agent.directory_success_wall_ns;
   m.config_rejected = agent.versions_refused;

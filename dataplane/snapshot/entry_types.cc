@@ -34,6 +34,9 @@ const std::vector<EntryType>& entry_types() {
       {v1::ENTRY_KEY, "Key", &v1::KeyEntry::default_instance()},
       {v1::ENTRY_SHARE, "Share", &v1::ShareEntry::default_instance()},
       {v1::ENTRY_QUOTA_STATE, "QuotaState", &v1::QuotaStateEntry::default_instance()},
+      {v1::ENTRY_API_SWITCH, "ApiSwitch", &v1::ApiSwitchEntry::default_instance()},
+      {v1::ENTRY_TARGET_SWITCH, "TargetSwitch", &v1::TargetSwitchEntry::default_instance()},
+      {v1::ENTRY_BLOCK, "Block", &v1::BlockEntry::default_instance()},
   };
   return types;
 }

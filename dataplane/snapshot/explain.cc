@@ -9,6 +9,7 @@
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/explain_text.h"
 #include "dataplane/snapshot/forward.h"
+#include "dataplane/snapshot/stopped.h"
 #include "dataplane/snapshot/websocket_rule.h"
 
 namespace gw {
@@ -22,7 +23,7 @@ class Explainer final : public ExplainSink {
 
   v1::ExplainResponse run() {
     out_.set_version(tables_.snapshot->version());
-    if (!read_request() || !pick_gateway() || !read_target() || !find_route() || !check_websocket() || !find_caller()) return std::move(out_);
+    if (!read_request() || !pick_gateway() || !read_target() || !let_in() || !find_route() || !check_websocket() || !find_caller()) return std::move(out_);
     ctx_.route = route_;
     Decision d = pipeline_.run(ctx_);
     if (d.kind == Decision::Kind::kRespond) {
@@ -188,8 +189,19 @@ class Explainer final : public ExplainSink {
     return gateway.listeners.front().path_rule;
   }
 
+  // By an operator's switch. `answer` null: it is not.
+  bool stopped(LocalResponse* answer, std::string_view object) {
+    if (answer == nullptr) return false;
+    fill(add("switch", object), "refused", answer->detail, answer->reason);
+    answered(*answer);
+    return true;
+  }
+
+  bool let_in() { return !stopped(blocked_answer(*tables_.switches, ctx_.client, ctx_.wall_ns, arena_), ctx_.client.to_string()); }
+
   bool find_route() {
     RouteResult found = ctx_.gateway->match(head_, arena_);
+    if (found.api && stopped(disabled_answer(*tables_.switches, found.api->uid, arena_), found.api->name)) return false;
     ctx_.preflight = found.preflight;
     if (found.kind == RouteResult::Kind::kFound) {
       route_ = found.route;
@@ -328,6 +340,9 @@ class Explainer final : public ExplainSink {
   void forwarded(uint32_t index, const std::string& why) {
     const UpstreamConfig* u = tables_.snapshot->upstream(index);
     std::string url = "http://" + targets_text(*u) + std::string(upstream_target(route_->rewrite(), head_, arena_));
+    for (const UpstreamTarget& t : u->targets) {
+      if (tables_.switches->drained(u->uid, t.authority)) url += ", " + t.authority + " is drained";
+    }
     fill(add("backend", u->name), "ok", why.empty() ? url : why + " -> " + url, Reason::kNone);
     if (std::string rules = target_rules_text(*u); !rules.empty()) fill(add("targets", u->name), "ok", rules, Reason::kNone);
     if (const MirrorRule* mirror = route_->mirror()) {

@@ -5,6 +5,7 @@
 
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/snapshot.h"
+#include "dataplane/snapshot/switches.h"
 
 namespace gw {
 
@@ -12,6 +13,7 @@ struct Tables {
   std::shared_ptr<const Snapshot> snapshot;
   std::shared_ptr<const Directory> directory;  // never null: Directory() is empty
   std::shared_ptr<const QuotaView> quota;      // never null
+  std::shared_ptr<const Switches> switches = Switches::none();  // never null
 };
 
 }  // namespace gw

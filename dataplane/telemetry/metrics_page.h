@@ -25,6 +25,7 @@ struct NodeMetrics {
   std::string zone;             // of the node
   uint64_t config_version = 0;
   uint64_t directory_version = 0;
+  uint64_t switches_version = 0;
   int64_t config_success_wall_ns = 0;
   int64_t directory_success_wall_ns = 0;
   uint64_t config_rejected = 0;

@@ -38,6 +38,8 @@ constexpr CounterName kCounterNames[] = {
     {"gw_connection_requests_limit_total", "Client connections closed after limits.requestsPerConnection."},
     {"gw_overload_refused_total", "Requests refused with OVERLOAD before anything was done for them."},
     {"gw_overload_closed_total", "Client connections closed after an answer to make room under load."},
+    {"gw_requests_blocked_total", "Requests refused because an operator has blocked the client's address."},
+    {"gw_requests_disabled_total", "Requests refused because an operator has disabled their Api."},
 };
 static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
 

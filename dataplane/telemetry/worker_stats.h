@@ -64,6 +64,8 @@ enum class Counter : uint8_t {
   kConnectionRequestsUsedUp,
   kOverloadRefused,
   kOverloadClosed,
+  kRequestsBlocked,   // by `gwctl block ip`
+  kRequestsDisabled,  // by `gwctl api disable`
   kCount,
 };
 // `gw_..._total` name and help of a counter.

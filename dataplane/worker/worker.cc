@@ -121,6 +121,13 @@ void Worker::install_quota(std::shared_ptr<const QuotaView> quota) {
   swap(std::move(tables));
 }
 
+void Worker::install_switches(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const Switches> switches) {
+  Tables tables = current_->tables;
+  tables.snapshot = std::move(snapshot);
+  tables.switches = std::move(switches);
+  swap(std::move(tables));
+}
+
 void Worker::swap(Tables tables) {
   auto next = std::make_unique<PinnedTables>();
   next->tables = std::move(tables);
@@ -150,8 +157,13 @@ void Worker::sweep_tables() {
     Tables gone = std::move(old_[i]->tables);
     old_.erase(old_.begin() + static_cast<std::ptrdiff_t>(i));
     const Snapshot* snapshot = gone.snapshot.get();
-    bool left = snapshot == nullptr || snapshot == current_->tables.snapshot.get();
-    for (const auto& other : old_) left = left || other->tables.snapshot.get() == snapshot;
+    // Switches make other snapshots of the same version.
+    auto same = [&](const PinnedTables& t) {
+      const Snapshot* other = t.tables.snapshot.get();
+      return other != nullptr && other->version() == snapshot->version() && other->lineage() == snapshot->lineage();
+    };
+    bool left = snapshot == nullptr || same(*current_);
+    for (const auto& other : old_) left = left || same(*other);
     uint64_t version = snapshot != nullptr ? snapshot->version() : 0;
     if (options_.retire) options_.retire(std::move(gone));
     if (!left && options_.on_drained) options_.on_drained(version);

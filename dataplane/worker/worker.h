@@ -69,6 +69,8 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void install_quota(std::shared_ptr<const QuotaView> quota);
   // loop: what the node's prober or another worker found.
   void apply_health(const HealthChange& change) { pool_.apply(change); }
+  // `snapshot`: the one in force, as the switches leave its upstreams (with_drained).
+  void install_switches(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const Switches> switches);
   // loop: stops accepting; every connection ends after the exchange in work. `idle` is called once none is left.
   void drain(std::function<void()> idle);
   // loop: cuts what is left.

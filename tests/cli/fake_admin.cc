@@ -28,6 +28,8 @@ class FakeAdmin final : public AdminClient {
   absl::StatusOr<v1::RevokeKeyResponse> revoke_key(const v1::RevokeKeyRequest& r) override { return call<v1::RevokeKeyResponse>("revoke_key", r); }
   absl::StatusOr<v1::ImportKeysResponse> import_keys(const v1::ImportKeysRequest& r) override { return call<v1::ImportKeysResponse>("import_keys", r); }
   absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& r) override { return call<v1::UsageResponse>("usage", r); }
+  absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& r) override { return call<v1::SetSwitchResponse>("set_switch", r); }
+  absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override { return call<v1::ListSwitchesResponse>("list_switches", r); }
 
   absl::StatusOr<v1::ListObjectsResponse> list_objects(const v1::ListObjectsRequest& r) override {
     note("list_objects", r);

@@ -72,12 +72,17 @@ void WorkerFixture::on_worker(const std::function<void(Worker&)>& fn) {
 
 void WorkerFixture::install(const std::string& yaml) {
   Tables tables = maker_.make(yaml);
+  tables_ = tables;
   std::vector<SocketBinding> bindings{{0, socket_->fd(0), tables.snapshot->gateways().front()->uid, UINT32_MAX}};
   on_worker([&](Worker& worker) {
     worker.install_directory(tables.directory);
     worker.install_quota(tables.quota);
     worker.install_config(tables.snapshot, bindings);
   });
+}
+
+void WorkerFixture::install(std::shared_ptr<const Switches> switches) {
+  on_worker([&](Worker& worker) { worker.install_switches(with_drained(tables_.snapshot, *switches), switches); });
 }
 
 bool WorkerFixture::wait_drained(uint64_t version) {

@@ -33,6 +33,9 @@ class WorkerFixture {
   uint16_t port() const { return socket_->port(); }
   // Puts another configuration in force; returns when the worker serves it.
   void install(const std::string& yaml);
+  // Stops what these say, on top of the configuration in force.
+  void install(std::shared_ptr<const Switches> switches);
+  const Snapshot& snapshot() const { return *tables_.snapshot; }
   // Runs fn on the worker's thread and waits.
   void on_worker(const std::function<void(Worker&)>& fn);
   // Waits for the version to have drained.
@@ -42,6 +45,7 @@ class WorkerFixture {
 
  private:
   TableMaker maker_;
+  Tables tables_;  // as last installed, before switches
   RateTable rates_;
   ClientTable clients_;
   std::unique_ptr<ListenSocket> socket_;

@@ -509,3 +509,76 @@ TEST_CASE("a known node that has not come back holds its lease from before") {
   CHECK(w.core->status(1)->phase() == "no-nodes");
   CHECK(w.core->status(1)->nodes_size() == 1);
 }
+
+TEST_CASE("switches are sent at once, and waited for node by node") {
+  World w;
+  Store switches(v1::STREAM_SWITCHES, kLineage);
+  auto block = [](uint64_t uid) { return entry(v1::ENTRY_BLOCK, uid, "block " + std::to_string(uid)); };
+  auto n1 = w.connect("n1"), n2 = w.connect("n2");
+  CHECK(n1->last(v1::STREAM_SWITCHES) == nullptr);
+  std::vector<v1::RolloutStatus> told;
+  w.core->watch({.switches_version = 1}, [&](const v1::RolloutStatus& s) { told.push_back(s); });
+  CHECK(told.back().phase() == "offered");  // the store has it, the push does not yet
+  w.core->publish(switches.change({block(1)}));
+  REQUIRE(n1->last(v1::STREAM_SWITCHES));
+  CHECK(n1->last(v1::STREAM_SWITCHES)->activate());
+  CHECK(n1->last(v1::STREAM_SWITCHES)->base() == 0);
+  w.ack(n1, v1::STREAM_SWITCHES, 1, v1::ACTIVE);
+  CHECK(told.back().phase() == "offered");
+  REQUIRE(told.back().nodes_size() == 2);
+  CHECK(told.back().nodes(0).state() == v1::ACTIVE);
+  CHECK(told.back().nodes(1).state() == v1::NODE_STATE_UNSPECIFIED);
+  CHECK_FALSE(told.back().final());
+
+  SECTION("until every node has it") {
+    w.ack(n2, v1::STREAM_SWITCHES, 1, v1::ACTIVE);
+    CHECK(told.back().phase() == "active");
+    CHECK(told.back().final());
+    CHECK(w.info("n2").switches_version() == 1);
+    w.core->publish(switches.change({block(2)}, {{v1::ENTRY_BLOCK, 1}}));
+    CHECK(n1->last(v1::STREAM_SWITCHES)->base() == 1);
+    CHECK(n1->last(v1::STREAM_SWITCHES)->removals_size() == 1);
+    w.ack(n1, v1::STREAM_SWITCHES, 2, v1::MISMATCH);
+    CHECK(n1->last(v1::STREAM_SWITCHES)->base() == 0);
+    CHECK(n1->last(v1::STREAM_SWITCHES)->upserts_size() == 1);
+    // A node that comes back with what it has on its disk needs nothing.
+    auto n3 = w.connect("n3", {at(*n1->last(v1::STREAM_SWITCHES))});
+    CHECK(n3->last(v1::STREAM_SWITCHES) == nullptr);
+    CHECK(w.info("n3").switches_version() == 2);
+  }
+  SECTION("a node that refuses is named") {
+    v1::FromNode from;
+    from.mutable_ack()->set_stream(v1::STREAM_SWITCHES);
+    from.mutable_ack()->set_version(1);
+    from.mutable_ack()->set_state(v1::REFUSED);
+    from.mutable_ack()->add_diagnostics()->set_code("GW3006");
+    w.core->received(n2, from, nullptr);
+    CHECK(told.back().phase() == "refused");
+    CHECK(told.back().final());
+    CHECK(told.back().nodes(1).state() == v1::REFUSED);
+    CHECK(told.back().nodes(1).diagnostics(0).code() == "GW3006");
+  }
+  SECTION("a lost one is named, and not waited for beyond its lease") {
+    w.core->closed(n2);
+    CHECK_FALSE(told.back().final());
+    w.clock.advance_ms(9'000);
+    w.heartbeat(n1);
+    w.clock.advance_ms(1'001);
+    w.core->tick();
+    CHECK(told.back().final());
+    REQUIRE(told.back().nodes_size() == 2);
+    CHECK_FALSE(told.back().nodes(1).connected());
+    CHECK(told.back().nodes(0).state() == v1::ACTIVE);
+  }
+}
+
+TEST_CASE("switches without a node are stored, which the watch says") {
+  World w;
+  Store switches(v1::STREAM_SWITCHES, kLineage);
+  w.core->publish(switches.change({entry(v1::ENTRY_BLOCK, 1, "x")}));
+  v1::RolloutStatus told;
+  w.core->watch({.switches_version = 1}, [&](const v1::RolloutStatus& s) { told = s; });
+  CHECK(told.phase() == "no-nodes");
+  CHECK(told.final());
+  CHECK(w.core->heads().switches == 1);
+}

@@ -21,7 +21,10 @@ struct Agent {
 
   explicit Agent(std::vector<std::string> without = {})
       : streams(sink, std::move(without), [this](v1::Ack ack) {
-          acks.push_back((ack.stream() == v1::STREAM_DIRECTORY ? "directory " : ack.stream() == v1::STREAM_QUOTA ? "quota " : "") +
+          acks.push_back((ack.stream() == v1::STREAM_DIRECTORY  ? "directory "
+                          : ack.stream() == v1::STREAM_QUOTA    ? "quota "
+                          : ack.stream() == v1::STREAM_SWITCHES ? "switches "
+                                                                : "") +
                          v1::NodeState_Name(ack.state()) + " " + std::to_string(ack.version()));
           raw.push_back(std::move(ack));
         }) {}
@@ -238,4 +241,33 @@ TEST_CASE("the word on quotas is stale until the control plane is heard") {
   a.streams.set_stale(false);
   a.streams.set_stale(true);
   CHECK(a.sink.take() == Lines{"quota 1 stale", "quota 1", "quota 1 stale"});
+}
+
+TEST_CASE("switches are in force before the config, and are kept with what is on disk") {
+  Agent a;
+  gw::testing::StreamMaker switches(v1::STREAM_SWITCHES);
+  v1::BlockEntry block;
+  block.set_cidr("10.0.0.0/8");
+  switches.put(v1::ENTRY_BLOCK, 1, block);
+  a.streams.offered(switches.whole());
+  CHECK(a.take() == Lines{"switches ACTIVE 1"});
+  CHECK(a.sink.take() == Lines{"switches 1"});
+  a.run(a.config.whole());
+  Agent b;
+  CHECK(b.streams.load(a.streams.whole(), true).empty());
+  CHECK(b.sink.take() == Lines{"switches 1", "prepare 1", "activate 1"});
+  CHECK(b.streams.switches_version() == 1);
+  REQUIRE(b.streams.positions().size() == 2);
+  CHECK(b.streams.positions()[1].SerializeAsString() == a.streams.positions()[1].SerializeAsString());
+
+  block.set_cidr("nonsense");
+  switches.put(v1::ENTRY_BLOCK, 2, block);
+  b.take();
+  b.streams.offered(switches.delta());
+  CHECK(b.take() == Lines{"switches REFUSED 2"});
+  CHECK(b.streams.refused() == 1);
+  CHECK(b.streams.switches_version() == 1);
+  switches.remove(v1::ENTRY_BLOCK, 2);
+  b.streams.offered(switches.delta());  // from a version that it does not hold
+  CHECK(b.take() == Lines{"switches MISMATCH 3"});
 }

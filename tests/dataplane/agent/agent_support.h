@@ -13,6 +13,7 @@
 #include "dataplane/agent/node_sink.h"
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/snapshot.h"
+#include "dataplane/snapshot/switches.h"
 #include "google/protobuf/text_format.h"
 #include "tests/dataplane/snapshot/stream_maker.h"
 #include "tests/support/temp_dir.h"
@@ -28,7 +29,8 @@ M text(const std::string& proto) {
   return out;
 }
 
-// Notes what it is told: "prepare 2", "activate 2", "abandon 2", "directory 1", "quota 1", "quota 1 stale". Any thread.
+// Notes what it is told: "prepare 2", "activate 2", "abandon 2", "directory 1", "quota 1", "quota 1 stale", "switches 1".
+// Any thread.
 class FakeSink final : public NodeSink {
  public:
   absl::Status prepare(std::shared_ptr<const Snapshot> snapshot) override {
@@ -56,6 +58,7 @@ class FakeSink final : public NodeSink {
   void quota(std::shared_ptr<const QuotaView> q) override {
     note("quota " + std::to_string(q->version()) + (q->stale() ? " stale" : ""));
   }
+  void switches(std::shared_ptr<const Switches> s) override { note("switches " + std::to_string(s->version())); }
   std::vector<v1::BoundListener> listeners() override {
     v1::BoundListener l;
     l.set_name("http");

@@ -179,10 +179,14 @@ class ControlPlane {
 
   // Waits for the last word on a version.
   v1::RolloutStatus verdict(uint64_t version, v1::WatchRolloutRequest::Until until = v1::WatchRolloutRequest::UNTIL_ACTIVE) {
+    return last_word({.version = version, .until = until});
+  }
+  v1::RolloutStatus switches_verdict(uint64_t version) { return last_word({.switches_version = version}); }
+  v1::RolloutStatus last_word(const RolloutWatch& what) {
     std::mutex mu;
     std::condition_variable changed;
     v1::RolloutStatus last;
-    uint64_t id = push->watch({.version = version, .until = until}, [&](const v1::RolloutStatus& status) {
+    uint64_t id = push->watch(what, [&](const v1::RolloutStatus& status) {
       std::lock_guard lock(mu);
       last = status;
       changed.notify_all();

@@ -246,3 +246,35 @@ TEST_CASE("a burst of versions ends with the last one active, and none pending")
   }
   CHECK(control.info("n1").offers_whole() == 1);
 }
+
+TEST_CASE("a switch is in force on two nodes, and on one that restarts without a control plane") {
+  ControlPlane control;
+  Config config;
+  Store switches(v1::STREAM_SWITCHES, Lineage{7});
+  TestNode n1("n1", control.address()), n2("n2", control.address());
+  control.push->publish(config.first(1));
+  REQUIRE(control.log.wait_for("n1 ACTIVE 1"));
+  REQUIRE(control.log.wait_for("n2 ACTIVE 1"));
+  v1::BlockEntry block = text<v1::BlockEntry>("cidr: '10.0.0.0/8'");
+  control.push->publish(switches.change({entry(v1::ENTRY_BLOCK, 1, block.SerializeAsString())}));
+  v1::RolloutStatus there = control.switches_verdict(1);
+  CHECK(there.phase() == "active");
+  REQUIRE(there.nodes_size() == 2);
+  for (TestNode* node : {&n1, &n2}) {
+    REQUIRE(node->sink.wait_for("switches 1"));
+    CHECK(node->agent->status().switches_version == 1);
+  }
+  control.end();
+  n1.restart();
+  auto calls = n1.sink.calls();
+  REQUIRE(calls.size() >= 2);
+  CHECK(calls[0] == "switches 1");
+  CHECK(calls[1] == "prepare 1");
+  CHECK(n1.agent->status().switches_version == 1);
+  // The next control plane of the same store finds it where it left it, and takes it back.
+  control.begin(config.store.whole());
+  control.push->publish(switches.change({}, {{v1::ENTRY_BLOCK, 1}}));
+  CHECK(control.switches_verdict(2).phase() == "active");
+  REQUIRE(n1.sink.wait_for("switches 2"));
+  REQUIRE(n2.sink.wait_for("switches 2"));
+}
