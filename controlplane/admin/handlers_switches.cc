@@ -135,7 +135,7 @@ absl::Status AdminHandlers::stop_target(const Caller& caller, const v1::SetSwitc
   GW_RETURN_IF_ERROR(change_switch(row, request, out));
   if (request.stop() && !left) {
     DiagnosticList found;
-    found.warning("GW2020", key->label(), "", "no target takes requests any more: they are answered 503 NO_HEALTHY_ENDPOINT");
+    found.warning("GW2022", key->label(), "", "no target takes requests any more: they are answered 503 NO_HEALTHY_ENDPOINT");
     for (const Diagnostic& d : found.items()) *out.add_diagnostics() = d;
   }
   return absl::OkStatus();

@@ -60,13 +60,13 @@ TEST_CASE("drain, undrain, block and unblock say what they did") {
   target.set_target("10.0.0.1:80");
   v1::SetSwitchResponse drained = answer_of(target);
   v1::Diagnostic& last = *drained.add_diagnostics();
-  last.set_code("GW2020");
+  last.set_code("GW2022");
   last.set_severity(v1::Diagnostic::WARNING);
   last.set_message("no target takes requests any more");
   gwctl.admin.answer("set_switch", drained);
   CHECK(gwctl.run({"upstream", "drain", "platform/up", "--target", "10.0.0.1:80", "--no-wait"}) == 0);
   CHECK(gwctl.out == "Upstream platform/up 10.0.0.1:80 drained\n");
-  CHECK(gwctl.err.find("GW2020") != std::string::npos);
+  CHECK(gwctl.err.find("GW2022") != std::string::npos);
   CHECK(gwctl.err.find("undo with: gwctl upstream undrain platform/up --target 10.0.0.1:80") != std::string::npos);
   CHECK(gwctl.admin.count("watch_rollout") == 0);
   gwctl.admin.answer("set_switch", answer_of(target, false));
