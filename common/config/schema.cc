@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "common/config/units.h"
+#include "common/base/units.h"
 #include "gw/v1/resources.pb.h"
 
 namespace gw {

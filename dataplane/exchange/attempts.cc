@@ -205,7 +205,7 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
 bool Exchange::retry_status() {
   const RetryConfig& config = upstream_config_->retry;
   if (!std::binary_search(config.statuses.begin(), config.statuses.end(), response_.status)) return false;
-  if (record_.attempts > config.tries || !method_allows_retry() || (request_.has_body && !(replaying_ && replay_last_))) return false;
+  if (request_.wants_websocket || record_.attempts > config.tries || !method_allows_retry() || (request_.has_body && !(replaying_ && replay_last_))) return false;
   if (!take_retry(RetryReason::kStatus)) return false;
   attempt_ended(AttemptResult::kOk, env_.clock->mono_ns());
   release_upstream();

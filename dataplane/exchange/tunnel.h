@@ -63,6 +63,7 @@ class Tunnel final : private DownstreamEvents, private UpstreamEvents {
   void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) override;
   void on_upstream_failed(const ProxyError&) override { finish(End::kUpstream, true); }
   void on_upstream_drained() override;
+  void on_upstream_available() override {}
   void on_response_read_done() override { setup_.downstream->flush(); }
 
   void send_client(std::string_view piece);

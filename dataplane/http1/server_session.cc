@@ -106,7 +106,11 @@ void ServerSession::process() {
         more = read_head();
         break;
       case State::kExchange:
-        tunnel_ ? deliver_early() : deliver_body();
+        if (tunnel_) {
+          deliver_early();
+        } else {
+          deliver_body();
+        }
         if (events_ != nullptr) events_->on_request_read_done();
         more = state_ != State::kExchange;
         break;
