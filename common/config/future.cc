@@ -12,7 +12,6 @@ const std::vector<FutureName>& future_names() {
       {"Listener", "certificates"},
       {"Listener", "http2"},
       {"Listener", "http3"},
-      {"Listener", "proxyProtocol"},
       {"Listener", "redirectToHttps"},
       {"Protocol", "https"},
       {"UpstreamSpec", "discovery"},
