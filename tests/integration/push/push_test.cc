@@ -260,10 +260,8 @@ TEST_CASE("a switch is in force on two nodes, and on one that restarts without a
   v1::RolloutStatus there = control.switches_verdict(1);
   CHECK(there.phase() == "active");
   REQUIRE(there.nodes_size() == 2);
-  for (TestNode* node : {&n1, &n2}) {
-    REQUIRE(node->sink.wait_for("switches 1"));
-    CHECK(node->agent->status().switches_version == 1);
-  }
+  REQUIRE(n1.sink.wait_for("switches 1"));
+  REQUIRE(n2.sink.wait_for("switches 1"));
   control.end();
   n1.restart();
   auto calls = n1.sink.calls();
