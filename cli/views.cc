@@ -147,6 +147,21 @@ Json to_json(const v1::UsageRow& row) {
   return out;
 }
 
+Json to_json(const v1::NodeTargets& node) {
+  Json targets = Json::array();
+  for (const v1::TargetState& t : node.targets()) {
+    targets.push_back({{"address", t.address()},
+                       {"requests", t.requests()},
+                       {"failures", t.failures()},
+                       {"connectionsIdle", t.connections_idle()},
+                       {"connectionsBusy", t.connections_busy()},
+                       {"drained", t.drained()},
+                       {"probeFailed", t.probe_failed()},
+                       {"ejected", t.ejected()}});
+  }
+  return {{"node", node.node()}, {"targets", std::move(targets)}};
+}
+
 Json to_json(const v1::SwitchInfo& info) {
   Json out = {{"kind", info.kind() == v1::SWITCH_API ? "api" : info.kind() == v1::SWITCH_TARGET ? "target" : "block"}, {"name", info.name()}};
   put(out, "target", info.target());

@@ -18,6 +18,7 @@ Json to_json(const v1::NodeInfo& node);
 Json to_json(const v1::TokenInfo& token);
 Json to_json(const v1::KeyInfo& key);
 Json to_json(const v1::UsageRow& row);
+Json to_json(const v1::NodeTargets& node);
 Json to_json(const v1::SwitchInfo& info);
 Json to_json(const v1::ExplainResponse& answer);
 Json to_json(const v1::StatusResponse& status);

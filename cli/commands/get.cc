@@ -155,6 +155,25 @@ void print_views(Session& session, const Wanted& wanted, const Views& views) {
   session.emit(json, names, [&](bool wide) { return table_text(session, views, wanted.kind.empty(), wide); });
 }
 
+// What each node last reported of an Upstream's targets.
+Cell rotation(const v1::TargetState& t) {
+  if (t.drained()) return Cell("drained", Style::kWarn);
+  if (t.probe_failed()) return Cell("fails its probes", Style::kBad);
+  return t.ejected() ? Cell("left out: fails requests", Style::kBad) : Cell("in rotation", Style::kGood);
+}
+
+std::string targets_table(const v1::ObjectView& view, const Paint& paint) {
+  Table table({{"NODE"}, {"TARGET"}, {"STATE"}, {"REQUESTS", true}, {"FAILURES", true}, {"IDLE", true}, {"BUSY", true}});
+  for (const v1::NodeTargets& node : view.targets()) {
+    for (const v1::TargetState& t : node.targets()) {
+      table.add({node.node(), t.address(), rotation(t),
+                 with_commas(t.requests()), {with_commas(t.failures()), t.failures() > 0 ? Style::kBad : Style::kPlain},
+                 std::to_string(t.connections_idle()), std::to_string(t.connections_busy())});
+    }
+  }
+  return table.empty() ? "" : "\n" + table.render(paint);
+}
+
 std::string description(const v1::ObjectView& view, const Paint& paint) {
   const v1::Object& object = view.object();
   std::string out = painted(std::string(gw::kind_of(object)) + " " + full_name(object), Style::kBold, paint) + "\n";
@@ -168,7 +187,7 @@ std::string description(const v1::ObjectView& view, const Paint& paint) {
     facts.add({"  " + c.type(), {c.status() + (c.reason().empty() ? "" : "  " + c.reason()), bad ? Style::kBad : Style::kPlain}});
   }
   for (const v1::Pair& p : view.facts()) facts.add({"  " + p.name(), p.value()});
-  return out + facts.render(bare) + "\n" + gw::to_yaml(object);
+  return out + facts.render(bare) + targets_table(view, paint) + "\n" + gw::to_yaml(object);
 }
 
 }  // namespace
@@ -201,6 +220,7 @@ absl::StatusOr<int> run_describe(Session& session, const GetOptions& options) {
     for (const v1::Pair& p : v.facts()) facts.push_back({{"name", p.name()}, {"value", p.value()}});
     Json one = view_json(v);
     one["facts"] = std::move(facts);
+    if (v.targets_size() > 0) one["targets"] = to_json_array(v.targets());
     json.push_back(std::move(one));
     names.push_back(name_of(v.object()));
     text += (text.empty() ? "" : "\n") + description(v, session.paint());

@@ -54,6 +54,18 @@ void add_active(v1::ObjectView& view, uint64_t origin, const std::vector<v1::Nod
   add_condition(view, "Active", std::to_string(active) + "/" + std::to_string(connected));
 }
 
+// As the nodes reported them last.
+void add_targets(const std::map<std::string, v1::MetricsReport>& reports, v1::ObjectView& view) {
+  for (const auto& [node, report] : reports) {
+    for (const v1::UpstreamTotals& upstream : report.upstreams()) {
+      if (upstream.upstream() != view.object().uid() || upstream.targets().empty()) continue;
+      v1::NodeTargets& row = *view.add_targets();
+      row.set_node(node);
+      *row.mutable_targets() = upstream.targets();
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Caller> AdminHandlers::authenticate(std::string_view token) const {
@@ -127,6 +139,8 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
   out.set_version(parts_.engine->version());
   uint64_t directory = parts_.engine->directory_version();
   std::vector<SwitchRow> switches = request.name().empty() ? std::vector<SwitchRow>() : switches_in_force();
+  std::map<std::string, v1::MetricsReport> reports;
+  if (!request.name().empty()) reports = parts_.metrics->last_metrics();
   parts_.engine->read([&](const Catalog& now) {
     now.for_each([&](const ObjectPtr& o) {
       if (!wanted(request, kind, *o)) return;
@@ -137,6 +151,7 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
       add_active(view, from[o->uid()], nodes, directory);
       if (!request.name().empty()) add_facts(now, *o, nodes, view);
       add_switch_facts(switches, view);
+      if (!request.name().empty() && o->has_upstream()) add_targets(reports, view);
     });
   });
   return out;

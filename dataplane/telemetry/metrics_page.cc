@@ -258,12 +258,25 @@ void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
     if (now.size() >= kMaxObjects) break;
   }
   reported_ = std::move(now);
+  int targets = 0;
   for (const auto& [uid, upstream] : stats.upstreams) {
     v1::UpstreamTotals& row = *out.add_upstreams();
     row.set_upstream(uid);
     for (uint64_t n : upstream.attempts) row.set_attempts(row.attempts() + n);
     row.set_failures(row.attempts() - upstream.attempts[static_cast<size_t>(AttemptResult::kOk)] -
                      upstream.attempts[static_cast<size_t>(AttemptResult::kCancelled)]);
+    for (const auto& [address, target] : upstream.targets) {
+      if (row.targets_size() == kMaxTargets || ++targets > kMaxAllTargets) break;
+      v1::TargetState& t = *row.add_targets();
+      t.set_address(address);
+      t.set_requests(target.requests);
+      t.set_failures(target.failures);
+      t.set_connections_idle(target.idle);
+      t.set_connections_busy(target.busy);
+      t.set_drained(target.drained);
+      t.set_probe_failed(target.probe_failed);
+      t.set_ejected(target.ejected);
+    }
   }
   out.set_connections(stats.gauges.connections_active + stats.gauges.connections_idle);
   out.set_active_requests(stats.gauges.active_requests);

@@ -39,6 +39,8 @@ class MetricsPage {
  public:
   // Most routes, upstreams or policies with labels of their own; the rest is summed under the label "_OTHER".
   static constexpr size_t kMaxObjects = 20'000;
+  // Most targets in a report, of one upstream and in all; the rest is left out.
+  static constexpr int kMaxTargets = 1'000, kMaxAllTargets = 10'000;
 
   // Remembers the names of a snapshot that is put into force.
   void learn(const Snapshot& snapshot);

@@ -212,6 +212,7 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   out.gauges.mirrors += gauges_.mirrors;
   out.gauges.buffer_bytes += gauges_.buffer_bytes;
   out.gauges.overload_stage = std::max(out.gauges.overload_stage, gauges_.overload_stage);
+  if (more_) more_(out);
 }
 
 }  // namespace gw

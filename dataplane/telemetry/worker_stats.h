@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -116,6 +117,14 @@ struct UpstreamGauges {
   bool circuit_open = false, panicking = false;
 };
 
+// One target as it stands; sums over workers.
+struct TargetStats {
+  uint64_t requests = 0, failures = 0;
+  uint32_t idle = 0, busy = 0;  // connections
+  bool drained = false;         // by an operator's switch
+  bool probe_failed = false, ejected = false;
+};
+
 struct UpstreamStats {
   uint64_t uid = 0;
   bool has_gauges = false;
@@ -124,6 +133,7 @@ struct UpstreamStats {
   std::array<uint64_t, static_cast<size_t>(RetryReason::kCount)> retries{};
   std::array<uint64_t, static_cast<size_t>(MirrorResult::kCount)> mirrored{};
   Histogram duration_ns;
+  std::map<std::string, TargetStats> targets;  // by host:port; in sums alone (WorkerStats::more)
 
   void merge(const UpstreamStats& other);
 };
@@ -191,6 +201,8 @@ class WorkerStats {
   // One turn of the loop, from its first event to its last.
   void loop_turn(int64_t busy_ns) { loop_lag_ns_.record(busy_ns); }
 
+  // Called at the end of snapshot_into: adds what others keep.
+  void more(std::function<void(StatsSnapshot&)> fn) { more_ = std::move(fn); }
   // Adds everything to `out`. On the worker's thread.
   void snapshot_into(StatsSnapshot& out) const;
 
@@ -207,6 +219,7 @@ class WorkerStats {
   Histogram overhead_ns_;
   Histogram loop_lag_ns_;
   WorkerGauges gauges_;
+  std::function<void(StatsSnapshot&)> more_;
 };
 
 }  // namespace gw

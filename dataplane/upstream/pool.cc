@@ -438,6 +438,15 @@ bool UpstreamPool::take_retry(const UpstreamConfig& config, int64_t now_ns) {
 
 uint32_t UpstreamPool::zone_of(const Attempt& attempt) { return attempt.endpoint == nullptr ? 0 : attempt.endpoint->zone_index; }
 
+void UpstreamPool::each_target(const std::function<void(const TargetView&)>& fn) const {
+  for (const auto& upstream : upstreams_) {
+    if (upstream == nullptr) continue;
+    for (const auto& e : upstream->endpoints) {
+      fn({upstream->uid, e->authority, e->attempts, e->failures, e->idle.size, e->busy.size, e->probe_failed, e->ejected()});
+    }
+  }
+}
+
 void UpstreamPool::report() {
   for (const auto& upstream : upstreams_) {
     if (upstream == nullptr || upstream->config == nullptr) continue;

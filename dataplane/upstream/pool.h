@@ -99,6 +99,16 @@ class UpstreamPool final : private http1::ClientHost {
   // Where the attempt's bytes go, for WorkerStats::zone_bytes().
   static uint32_t zone_of(const Attempt& attempt);
 
+  struct TargetView {
+    uint64_t upstream_uid = 0;
+    std::string_view authority;
+    uint64_t requests = 0, failures = 0;  // since the target is there
+    size_t idle = 0, busy = 0;            // connections
+    bool probe_failed = false, ejected = false;
+  };
+  // Every target of every upstream that was asked so far. For reports, not for each request.
+  void each_target(const std::function<void(const TargetView&)>& fn) const;
+
   void apply(const HealthChange& change);
   // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange.
   void configure(const Snapshot& snapshot);

@@ -51,6 +51,7 @@ Worker::Worker(WorkerOptions options)
   env_.tunnel_grace_ms = options_.tunnel_grace_ms;
   env_.worker = this;
   env_.finished = [](void* self, Exchange& exchange) { static_cast<Worker*>(self)->exchange_finished(exchange); };
+  stats_.more([this](StatsSnapshot& out) { add_targets(out); });
   current_ = std::make_unique<PinnedTables>();
   current_->tables.directory = std::make_shared<Directory>();
   current_->tables.quota = std::make_shared<QuotaView>();
@@ -264,6 +265,22 @@ void Worker::refresh_gauges() {
   gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
   pool_.report();
+}
+
+void Worker::add_targets(StatsSnapshot& out) const {
+  const Switches& switches = *current_->tables.switches;
+  pool_.each_target([&](const UpstreamPool::TargetView& t) {
+    UpstreamStats& upstream = out.upstreams[t.upstream_uid];
+    upstream.uid = t.upstream_uid;
+    TargetStats& target = upstream.targets[std::string(t.authority)];
+    target.requests += t.requests;
+    target.failures += t.failures;
+    target.idle += static_cast<uint32_t>(t.idle);
+    target.busy += static_cast<uint32_t>(t.busy);
+    target.drained = switches.drained(t.upstream_uid, t.authority);
+    target.probe_failed = target.probe_failed || t.probe_failed;
+    target.ejected = target.ejected || t.ejected;
+  });
 }
 
 // Once a second: what is too dear to do per request.

@@ -151,4 +151,26 @@ TEST_CASE("switches lists what is stopped, since when and by whom") {
   CHECK(gwctl.out.find("and 13 more: gwctl switches") != std::string::npos);
 }
 
+TEST_CASE("describe upstream shows its targets as each node reported them") {
+  GwctlRun gwctl;
+  v1::ObjectView up = view("apiVersion: gw/v1\nkind: Upstream\nmetadata: {name: up, owner: platform}\nspec: {targets: [{url: 'http://10.0.0.1:80'}]}\n");
+  for (const char* name : {"n1", "n2"}) {
+    v1::NodeTargets& node = *up.add_targets();
+    node.set_node(name);
+    v1::TargetState& target = *node.add_targets();
+    target.set_address("10.0.0.1:80");
+    target.set_requests(1234);
+    target.set_failures(2);
+    target.set_connections_idle(3);
+    target.set_connections_busy(1);
+    target.set_drained(name == std::string("n2"));
+  }
+  gwctl.admin.objects = {up};
+  CHECK(gwctl.run({"describe", "upstream", "platform/up"}) == 0);
+  CHECK(gwctl.out.find("n1    10.0.0.1:80  in rotation     1,234         2     3     1\n") != std::string::npos);
+  CHECK(gwctl.out.find("n2    10.0.0.1:80  drained         1,234         2     3     1\n") != std::string::npos);
+  CHECK(gwctl.run({"describe", "upstream", "platform/up", "-o", "json"}) == 0);
+  CHECK(is_golden("describe_upstream.json", gwctl.out));
+}
+
 }  // namespace gw::cli

@@ -42,6 +42,11 @@ class Switches(SystemTest):
     def statuses(self, **more):
         return [self.ask(n, **more)[0] for n in range(len(self.nodes))]
 
+    def reported(self):
+        """(node, target) -> drained, of those that had requests."""
+        found = self.gwctl.json('describe', 'upstream', 'platform/both').get('targets', [])
+        return {(n['node'], t['address']): t['drained'] for n in found for t in n['targets'] if t['requests'] > 0}
+
     def metric(self, node, name):
         page = harness.fetch('127.0.0.1', self.cluster.ready(self.nodes[node])['admin'], '/metrics').body.decode()
         return next(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name + ' '))
@@ -91,6 +96,8 @@ class Switches(SystemTest):
             load.wait_more(100)
             self.assertEqual(set(load.take_backends()), {'two'})
             self.assertIn(f'{one} since', self.gwctl.ok('describe', 'upstream', 'platform/both'))
+            self.eventually('each node reports its targets', lambda: self.reported() == {
+                (node, target): target == one for node in self.nodes for target in (one, two)})
             self.gwctl.ok('upstream', 'undrain', 'both', '--target', one)
             self.eventually('it gets requests again', lambda: load.take_backends().get('one', 0) > 0)
         self.assertEqual(load.counts()[1], 0, load.failures)

@@ -197,5 +197,41 @@ TEST_CASE("A drained target gets no new request; the one in work ends", "[proxy]
   CHECK(first);
 }
 
+TEST_CASE("Each target is counted by itself", "[proxy]") {
+  Upstream good([](const Message&, const std::string&) { return ok_response("two"); });
+  Server bad([](Connection& c, int) {
+    c.take_through("\r\n\r\n");
+    c.send("HTTP/9.9 nonsense\r\n\r\n");
+  });
+  WorkerFixture gw(two_targets(good.port(), bad.port()));
+  Connection client = Connection::to(gw.port());
+  int failures = 0;
+  for (int i = 0; i < 20; ++i) {
+    client.send(kGetX);
+    int status = read_message(client).status();
+    CHECK((status == 200 || status == 502));
+    failures += status == 502;
+  }
+  CHECK(failures == 10);
+  uint64_t uid = 0;
+  for (const auto& u : gw.snapshot().upstreams()) uid = u != nullptr ? u->uid : uid;
+  Stop stop;
+  stop.drain(uid, bad.port());
+  gw.install(stop.now());
+  auto targets = gw.stats().upstreams[uid].targets;
+  REQUIRE(targets.size() == 2);
+  const TargetStats& two = targets["127.0.0.1:" + std::to_string(good.port())];
+  CHECK(two.requests == 10);
+  CHECK(two.failures == 0);
+  CHECK(two.idle == 1);
+  CHECK(two.busy == 0);
+  CHECK_FALSE(two.drained);
+  const TargetStats& one = targets["127.0.0.1:" + std::to_string(bad.port())];
+  CHECK(one.requests == 10);
+  CHECK(one.failures == 10);
+  CHECK(one.idle + one.busy == 0);
+  CHECK(one.drained);
+}
+
 }  // namespace
 }  // namespace gw::test
