@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/config/units.h"
+#include "common/base/units.h"
 #include "controlplane/snapshot/check.h"
 
 namespace gw {

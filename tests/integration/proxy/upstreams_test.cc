@@ -7,12 +7,12 @@
 namespace gw::test {
 namespace {
 
-std::string target(uint16_t port) { return "{url: \"http://127.0.0.1:" + std::to_string(port) + "\"}"; }
+std::string target_at(uint16_t port) { return "{url: \"http://127.0.0.1:" + std::to_string(port) + "\"}"; }
 
 // An Upstream with two targets; `spec` is added to it.
-std::string two_targets(uint16_t first, uint16_t second, const std::string& spec) {
+std::string upstream_with(uint16_t first, uint16_t second, const std::string& spec) {
   std::string yaml = Config{.upstream_port = first, .upstream = spec}.yaml();
-  yaml.replace(yaml.find(target(first)), target(first).size(), target(first) + ", " + target(second));
+  yaml.replace(yaml.find(target_at(first)), target_at(first).size(), target_at(first) + ", " + target_at(second));
   return yaml;
 }
 
@@ -42,7 +42,7 @@ bool wait_stats(WorkerFixture& gw, const std::function<bool(const StatsSnapshot&
 TEST_CASE("A listed status is tried again elsewhere, for listed methods, with its body", "[upstreams]") {
   Upstream bad([](const Message&, const std::string&) { return status_response(503); });
   Upstream good;
-  WorkerFixture gw(two_targets(bad.port(), good.port(), "retries: {attempts: 1, when: [\"503\"], methods: [GET, PUT], backoff: 1ms}"));
+  WorkerFixture gw(upstream_with(bad.port(), good.port(), "retries: {attempts: 1, when: [\"503\"], methods: [GET, PUT], backoff: 1ms}"));
   for (int i = 0; i < 4; ++i) CHECK(ask(gw.port()).status() == 200);
   for (int i = 0; i < 4; ++i) CHECK(ask(gw.port(), "PUT", "", "the body").status() == 200);
   for (const Message& m : good.requests()) {
@@ -105,7 +105,7 @@ TEST_CASE("A target that fails in a row gets no requests for a while", "[upstrea
   std::atomic<bool> broken{true};
   Upstream bad([&](const Message&, const std::string&) { return broken ? status_response(500) : ok_response(); });
   Upstream good;
-  WorkerFixture gw(two_targets(bad.port(), good.port(), "health: {passive: {consecutive5xx: 3, ejectFor: 300ms}}"));
+  WorkerFixture gw(upstream_with(bad.port(), good.port(), "health: {passive: {consecutive5xx: 3, ejectFor: 300ms}}"));
   int failed = 0;
   for (int i = 0; i < 40; ++i) failed += ask(gw.port()).status() == 500 ? 1 : 0;
   CHECK(failed == 3);
@@ -128,7 +128,7 @@ TEST_CASE("Of several targets a dead one is passed over, also where nothing is s
     Upstream gone;
     unused = gone.port();
   }
-  WorkerFixture gw(two_targets(unused, good.port(), "timeouts: {connect: 2s}"));
+  WorkerFixture gw(upstream_with(unused, good.port(), "timeouts: {connect: 2s}"));
   for (int i = 0; i < 60; ++i) CHECK(ask(gw.port()).status() == 200);
   auto stats = gw.stats();
   CHECK(stats.counters[static_cast<size_t>(Counter::kUpstreamEjections)] == 1);
@@ -149,7 +149,7 @@ TEST_CASE("The only target is never left out, unless it is said", "[upstreams]")
 TEST_CASE("What the prober found is kept over a swap, and undone by it", "[upstreams]") {
   Upstream a, b;
   std::string health = "health: {active: {interval: 1h}}";
-  WorkerFixture gw(two_targets(a.port(), b.port(), health));
+  WorkerFixture gw(upstream_with(a.port(), b.port(), health));
   CHECK(ask(gw.port()).status() == 200);
   uint64_t uid = gw.stats().upstreams.begin()->first;
   HealthChange change{uid, "127.0.0.1:" + std::to_string(a.port()), HealthChange::What::kProbeFailed, 0};
@@ -157,7 +157,7 @@ TEST_CASE("What the prober found is kept over a swap, and undone by it", "[upstr
   size_t before = a.requests().size();
   for (int i = 0; i < 6; ++i) CHECK(ask(gw.port()).status() == 200);
   CHECK(a.requests().size() == before);
-  gw.install(two_targets(a.port(), b.port(), health + ", timeouts: {connect: 1s}"));
+  gw.install(upstream_with(a.port(), b.port(), health + ", timeouts: {connect: 1s}"));
   for (int i = 0; i < 6; ++i) CHECK(ask(gw.port()).status() == 200);
   CHECK(a.requests().size() == before);
   change.what = HealthChange::What::kProbeGood;
@@ -251,7 +251,7 @@ TEST_CASE("A circuit opens after failures, refuses at once, and closes when a re
 TEST_CASE("A cookie keeps a caller at its target", "[upstreams]") {
   Upstream a([](const Message&, const std::string&) { return ok_response("a"); });
   Upstream b([](const Message&, const std::string&) { return ok_response("b"); });
-  WorkerFixture gw(two_targets(a.port(), b.port(), "balance: {by: cookie, cookie: which}"));
+  WorkerFixture gw(upstream_with(a.port(), b.port(), "balance: {by: cookie, cookie: which}"));
   for (int i = 0; i < 4; ++i) {
     Message first = ask(gw.port());
     std::string cookie = first.field("set-cookie");
@@ -268,7 +268,7 @@ TEST_CASE("A cookie keeps a caller at its target", "[upstreams]") {
 TEST_CASE("A hash of a header keeps its value at one target", "[upstreams]") {
   Upstream a([](const Message&, const std::string&) { return ok_response("a"); });
   Upstream b([](const Message&, const std::string&) { return ok_response("b"); });
-  WorkerFixture gw(two_targets(a.port(), b.port(), "balance: {by: hash, hashOn: {header: X-Tenant}}"));
+  WorkerFixture gw(upstream_with(a.port(), b.port(), "balance: {by: hash, hashOn: {header: X-Tenant}}"));
   for (int i = 0; i < 20; ++i) {
     std::string field = "X-Tenant: tenant-" + std::to_string(i) + "\r\n";
     std::string first = ask(gw.port(), "GET", field).body;
@@ -280,8 +280,8 @@ TEST_CASE("A hash of a header keeps its value at one target", "[upstreams]") {
 
 TEST_CASE("A higher priority number waits for the lower ones to fail", "[upstreams]") {
   Upstream main, spare;
-  std::string yaml = two_targets(main.port(), spare.port(), "retries: {attempts: 1, backoff: 0s}, health: {passive: {consecutive5xx: 1, maxEjected: 100%}}");
-  std::string second = target(spare.port());
+  std::string yaml = upstream_with(main.port(), spare.port(), "retries: {attempts: 1, backoff: 0s}, health: {passive: {consecutive5xx: 1, maxEjected: 100%}}");
+  std::string second = target_at(spare.port());
   yaml.replace(yaml.find(second), second.size(), second.substr(0, second.size() - 1) + ", priority: 1}");
   WorkerFixture gw(yaml);
   for (int i = 0; i < 5; ++i) CHECK(ask(gw.port()).status() == 200);
