@@ -7,28 +7,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "common/base/status.h"
+#include "dataplane/loop/socket_address.h"
 
 namespace gw {
 namespace {
-
-socklen_t fill(const IpAddress& address, uint16_t port, sockaddr_storage& out) {
-  std::memset(&out, 0, sizeof out);
-  if (address.is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&out);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    std::memcpy(&v4->sin_addr, address.bytes.data() + 12, 4);
-    return sizeof *v4;
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(port);
-  std::memcpy(&v6->sin6_addr, address.bytes.data(), 16);
-  return sizeof *v6;
-}
 
 // A bound socket, not yet listening; negative errno on failure.
 int bound_socket(const sockaddr_storage& address, socklen_t size, bool share) {
@@ -48,7 +32,7 @@ int bound_socket(const sockaddr_storage& address, socklen_t size, bool share) {
 
 absl::StatusOr<ListenSocket> ListenSocket::open(const IpAddress& address, uint16_t port, int workers) {
   sockaddr_storage where;
-  socklen_t size = fill(address, port, where);
+  socklen_t size = fill_socket_address(address, port, where);
   auto name = [&] { return "listen on " + (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" + std::to_string(port); };
   // A plain socket that listens for a moment: it fails if anybody listens there, even one who would share the port.
   int probe = bound_socket(where, size, false);

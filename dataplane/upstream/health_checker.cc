@@ -7,8 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "dataplane/loop/socket_address.h"
 #include "dataplane/snapshot/snapshot.h"
-#include "dataplane/upstream/socket_address.h"
 
 namespace gw {
 namespace {

@@ -4,10 +4,9 @@
 #include <cstring>
 
 #include "common/http/uri.h"
+#include "dataplane/loop/socket_address.h"
 #include "dataplane/routing/hash.h"
-#include "dataplane/snapshot/snapshot.h"
 #include "dataplane/upstream/endpoint.h"
-#include "dataplane/upstream/socket_address.h"
 
 namespace gw {
 
@@ -59,17 +58,6 @@ void announce(ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, c
   session.announce({text, size}, header.source);
 }
 
-namespace {
-
-std::vector<Balancer::Member> members_of(const UpstreamState& upstream) {
-  std::vector<Balancer::Member> out;
-  out.reserve(upstream.endpoints.size());
-  for (const auto& e : upstream.endpoints) out.push_back({e.get(), e->authority, e->zone, e->well()});
-  return out;
-}
-
-}  // namespace
-
 UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver, PoolOptions options)
     : loop_(loop),
       resolver_(resolver),
@@ -84,167 +72,6 @@ UpstreamPool::~UpstreamPool() {
   resolver_.on_answer(nullptr);
   close_all();
   bury();
-}
-
-UpstreamState& UpstreamPool::state_of(const UpstreamConfig& config) {
-  if (config.index >= upstreams_.size()) upstreams_.resize(config.index + 1);
-  std::unique_ptr<UpstreamState>& slot = upstreams_[config.index];
-  if (slot == nullptr || slot->uid != config.uid) {
-    if (slot != nullptr) {
-      for (auto& endpoint : slot->endpoints) retire(std::move(endpoint));
-    }
-    slot = std::make_unique<UpstreamState>();
-    slot->uid = config.uid;
-  }
-  if (slot->config == nullptr) update(*slot, config);
-  return *slot;
-}
-
-void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config) {
-  bool first = upstream.config == nullptr;
-  std::vector<std::unique_ptr<Endpoint>> before = std::move(upstream.endpoints);
-  upstream.endpoints.clear();
-  upstream.config = config.shared_from_this();
-  for (const UpstreamTarget& target : config.targets) {
-    auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) {
-      return e && e->authority == target.authority && e->proxy_protocol == config.proxy_protocol;
-    });
-    bool is_new = kept == before.end();
-    std::unique_ptr<Endpoint> endpoint = is_new ? std::make_unique<Endpoint>() : std::move(*kept);
-    endpoint->upstream = &upstream;
-    endpoint->proxy_protocol = config.proxy_protocol;
-    adopt(*endpoint, target, is_new && !first, config.balance);
-    upstream.endpoints.push_back(std::move(endpoint));
-  }
-  for (auto& endpoint : before) {
-    if (endpoint != nullptr) retire(std::move(endpoint));
-  }
-  if (!config.breaker) upstream.breaker.reset();
-  if (!config.passive) {
-    for (auto& endpoint : upstream.endpoints) endpoint->outlier = OutlierDetector();
-  }
-  refresh(upstream, true);
-  if (!upstream.waiting.empty()) loop_.defer(waiting_task_);
-}
-
-void UpstreamPool::adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance) {
-  endpoint.host = target.host;
-  endpoint.authority = target.authority;
-  endpoint.zone = target.zone;
-  endpoint.zone_index = zone_index(target.zone);
-  endpoint.port = target.port;
-  endpoint.is_address = target.is_address;
-  endpoint.address = target.address;
-  endpoint.weight = target.weight;
-  endpoint.priority = target.priority;
-  endpoint.probe_failed = probe_failed_.contains({endpoint.upstream->uid, target.authority});
-  if (!endpoint.upstream->config->active) endpoint.probe_failed = false;
-  if (balance.slow_start_ms == 0) {
-    endpoint.ramp_until_ns = 0;
-  } else if (is_new) {
-    endpoint.ramp_from_ns = options_.clock->mono_ns();
-    endpoint.ramp_until_ns = endpoint.ramp_from_ns + balance.slow_start_ms * 1'000'000;
-  }
-}
-
-uint32_t UpstreamPool::zone_index(const std::string& zone) {
-  auto it = std::find(zones_.begin(), zones_.end(), zone);
-  if (it == zones_.end()) it = zones_.insert(it, zone);
-  uint32_t index = static_cast<uint32_t>(it - zones_.begin());
-  options_.stats->name_zone(index, zone);
-  return index;
-}
-
-void UpstreamPool::refresh(UpstreamState& upstream, bool targets_changed) {
-  std::vector<Balancer::Member> members = members_of(upstream);
-  const BalanceConfig& balance = upstream.config->balance;
-  if (targets_changed) upstream.balancer.configure(balance, members);
-  upstream.balancer.refresh(balance, members, options_.zone, options_.clock->mono_ns());
-  upstream.next_return_ns = 0;
-  for (const auto& e : upstream.endpoints) {
-    int64_t until = e->outlier.ejected_until_ns();
-    if (until != 0 && (upstream.next_return_ns == 0 || until < upstream.next_return_ns)) upstream.next_return_ns = until;
-  }
-}
-
-void UpstreamPool::return_ejected(UpstreamState& upstream, int64_t now_ns) {
-  int64_t slow_start_ms = upstream.config->balance.slow_start_ms;
-  for (auto& e : upstream.endpoints) {
-    if (!e->ejected() || e->outlier.ejected_until_ns() > now_ns) continue;
-    e->outlier.come_back(now_ns);
-    e->ramp_from_ns = now_ns;
-    e->ramp_until_ns = slow_start_ms == 0 ? 0 : now_ns + slow_start_ms * 1'000'000;
-  }
-  refresh(upstream, false);
-}
-
-void UpstreamPool::retire(std::unique_ptr<Endpoint> endpoint) {
-  endpoint->upstream = nullptr;
-  while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
-  for (ClientSession* s = endpoint->busy.head; s != nullptr; s = s->next) s->retire();
-  if (endpoint->connections() > 0 || endpoint->in_work > 0) retired_.push_back(std::move(endpoint));
-}
-
-void UpstreamPool::configure(const Snapshot& snapshot) {
-  for (const auto& config : snapshot.upstreams()) {
-    if (config == nullptr || config->index >= upstreams_.size() || upstreams_[config->index] == nullptr) continue;
-    UpstreamState& upstream = *upstreams_[config->index];
-    if (upstream.uid == config->uid && upstream.config != config) update(upstream, *config);
-  }
-  for (uint32_t i = 0; i < upstreams_.size(); ++i) {
-    // Exchanges that wait keep the snapshot that they started with, and the upstream's state with it.
-    if (upstreams_[i] == nullptr || snapshot.upstream(i) != nullptr || !upstreams_[i]->waiting.empty()) continue;
-    for (auto& endpoint : upstreams_[i]->endpoints) retire(std::move(endpoint));
-    upstreams_[i].reset();
-  }
-}
-
-void UpstreamPool::apply(const HealthChange& change) {
-  std::pair<uint64_t, std::string> key(change.upstream_uid, change.authority);
-  if (change.what == HealthChange::What::kProbeFailed) probe_failed_.insert(key);
-  if (change.what == HealthChange::What::kProbeGood) probe_failed_.erase(key);
-  for (auto& upstream : upstreams_) {
-    if (upstream == nullptr || upstream->uid != change.upstream_uid) continue;
-    for (auto& endpoint : upstream->endpoints) {
-      if (endpoint->authority != change.authority) continue;
-      if (change.what == HealthChange::What::kEjected) {
-        if (!upstream->config->passive) continue;
-        endpoint->outlier.set_out_until(change.until_ns);
-      } else {
-        bool failed = change.what == HealthChange::What::kProbeFailed && upstream->config->active.has_value();
-        if (endpoint->probe_failed && !failed && upstream->config->balance.slow_start_ms > 0) {
-          endpoint->ramp_from_ns = options_.clock->mono_ns();
-          endpoint->ramp_until_ns = endpoint->ramp_from_ns + upstream->config->balance.slow_start_ms * 1'000'000;
-        }
-        endpoint->probe_failed = failed;
-      }
-      // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
-      if (!endpoint->well()) {
-        while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
-      }
-    }
-    refresh(*upstream, false);
-  }
-}
-
-bool UpstreamPool::may_eject(const UpstreamState& upstream, const Endpoint& endpoint, const PassiveHealthConfig& config) const {
-  uint64_t total = 0, out = 0;
-  for (const auto& e : upstream.endpoints) {
-    total += e->weight;
-    if (e->ejected()) out += e->weight;
-  }
-  if (out == 0) return upstream.endpoints.size() > 1 || config.max_ejected_ppm == 1'000'000;
-  return (out + endpoint.weight) * 1'000'000 <= static_cast<uint64_t>(config.max_ejected_ppm) * total;
-}
-
-void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns) {
-  const PassiveHealthConfig& config = *upstream.config->passive;
-  if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, endpoint, config)) return;
-  HealthChange change{upstream.uid, endpoint.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
-  options_.stats->count(Counter::kUpstreamEjections);
-  while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
-  refresh(upstream, false);
-  if (options_.on_ejected) options_.on_ejected(change);
 }
 
 // A worker's part of a limit of the node.
@@ -437,31 +264,6 @@ bool UpstreamPool::take_retry(const UpstreamConfig& config, int64_t now_ns) {
 }
 
 uint32_t UpstreamPool::zone_of(const Attempt& attempt) { return attempt.endpoint == nullptr ? 0 : attempt.endpoint->zone_index; }
-
-void UpstreamPool::each_target(const std::function<void(const TargetView&)>& fn) const {
-  for (const auto& upstream : upstreams_) {
-    if (upstream == nullptr) continue;
-    for (const auto& e : upstream->endpoints) {
-      fn({upstream->uid, e->authority, e->attempts, e->failures, e->idle.size, e->busy.size, e->probe_failed, e->ejected()});
-    }
-  }
-}
-
-void UpstreamPool::report() {
-  for (const auto& upstream : upstreams_) {
-    if (upstream == nullptr || upstream->config == nullptr) continue;
-    if (int64_t now_ns = options_.clock->mono_ns(); upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) {
-      return_ejected(*upstream, now_ns);
-    }
-    UpstreamGauges g;
-    for (const auto& e : upstream->endpoints) g.well += e->well() ? 1 : 0;
-    g.waiting = static_cast<int64_t>(upstream->waiting.size());
-    g.in_work = static_cast<int64_t>(upstream->in_work);
-    g.circuit_open = upstream->breaker.open();
-    g.panicking = upstream->balancer.panicking();
-    options_.stats->upstream_gauges(*upstream->config, g);
-  }
-}
 
 ClientSession& UpstreamPool::open(Endpoint& endpoint) {
   auto* session = new ClientSession(loop_, *this);
