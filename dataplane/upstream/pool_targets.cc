@@ -152,6 +152,8 @@ void UpstreamPool::apply(const HealthChange& change) {
           endpoint->ramp_until_ns = endpoint->ramp_from_ns + upstream->config->balance.slow_start_ms * 1'000'000;
         }
         endpoint->probe_failed = failed;
+        // Probes know better than requests of some time ago.
+        if (!failed && endpoint->ejected()) endpoint->outlier.come_back(options_.clock->mono_ns());
       }
       // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
       if (!endpoint->well()) {

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'system'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases  # noqa: E402
-from harness import SystemTest, api, documents, gateway, route, team, upstream  # noqa: E402
+from harness import api, documents, gateway, route, standalone, team, upstream  # noqa: E402
 
 CAP_S = 20  # only a broken gateway lets anything wait that long
 TOKEN = rb"[!#$%&'*+.^`|~0-9A-Za-z-]+"
@@ -258,18 +258,12 @@ def judge_mutation(talk, raw):
     return problems, out, seen
 
 
-class Conformance(SystemTest):
-    def runTest(self):
-        pass
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--only', default='')
     parser.add_argument('--mutations', type=int, default=1500)
     options = parser.parse_args()
-    test = Conformance()
-    test.setUp()
+    test = standalone()
     passed = failed = 0
 
     def note(name, rule, problems, sent, out, seen):

@@ -175,6 +175,14 @@ class SystemTest(unittest.TestCase):
         self.assertEqual(now(), expected)
 
 
+def standalone():
+    """A cluster for programs that are no tests; ended by its doCleanups()."""
+    test = SystemTest()
+    test._outcome = unittest.case._Outcome()
+    test.setUp()
+    return test
+
+
 class Parallel:
     """Threads whose exceptions reach the test."""
 

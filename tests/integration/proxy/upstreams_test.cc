@@ -164,6 +164,16 @@ TEST_CASE("What the prober found is kept over a swap, and undone by it", "[upstr
   gw.on_worker([&](Worker& w) { w.apply_health(change); });
   for (int i = 0; i < 6; ++i) CHECK(ask(gw.port()).status() == 200);
   CHECK(a.requests().size() == before + 3);
+  // Left out for failing requests: a good probe brings it back as well.
+  change.what = HealthChange::What::kEjected;
+  change.until_ns = INT64_MAX;
+  gw.on_worker([&](Worker& w) { w.apply_health(change); });
+  for (int i = 0; i < 6; ++i) CHECK(ask(gw.port()).status() == 200);
+  CHECK(a.requests().size() == before + 3);
+  change.what = HealthChange::What::kProbeGood;
+  gw.on_worker([&](Worker& w) { w.apply_health(change); });
+  for (int i = 0; i < 6; ++i) CHECK(ask(gw.port()).status() == 200);
+  CHECK(a.requests().size() == before + 6);
 }
 
 TEST_CASE("Requests beyond maxConnections wait their turn, beyond maxPending they are refused", "[upstreams]") {
