@@ -248,11 +248,8 @@ TEST_CASE("A circuit opens after failures, refuses at once, and closes when a re
   gw.on_worker([](Worker& w) { w.refresh_gauges(); });
   CHECK(gw.stats().upstreams.begin()->second.gauges.circuit_open);
   broken = false;
-  int refusals = 0, status = 0;
-  for (int i = 0; i < 20'000 && status != 200; ++i) {
-    status = ask(gw.port()).status();
-    refusals += status == 503 ? 1 : 0;
-  }
+  int status = 0;
+  for (int i = 0; i < 20'000 && status != 200; ++i) status = ask(gw.port()).status();
   CHECK(status == 200);
   for (int i = 0; i < 5; ++i) CHECK(ask(gw.port()).status() == 200);
   CHECK(counter(gw, Counter::kUpstreamCircuitOpened) == 1);
