@@ -42,7 +42,7 @@ bool is_plain_safe(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     unsigned char c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c >= 0x7f) return false;
-    if (std::string_view(",[]{}").find(text[i]) != std::string_view::npos) return false;
+    if (std::string_view(",[]{}?").find(text[i]) != std::string_view::npos) return false;
     if (c == ':' && text[i + 1] == ' ') return false;  // not the last byte: checked above
     if (c == '#' && text[i - 1] == ' ') return false;  // nor the first
   }

@@ -162,8 +162,8 @@ bool TcpStream::write(std::string_view a, std::string_view b, std::string_view c
   if (a.size() == total) {
     taken = send(box_->fd, a.data(), total, MSG_NOSIGNAL | MSG_DONTWAIT);
   } else if (total <= sizeof small) {  // copying a little costs less than a vector of pieces
-    std::memcpy(small, a.data(), a.size());
-    std::memcpy(small + a.size(), b.data(), b.size());
+    if (!a.empty()) std::memcpy(small, a.data(), a.size());
+    if (!b.empty()) std::memcpy(small + a.size(), b.data(), b.size());
     if (!c.empty()) std::memcpy(small + a.size() + b.size(), c.data(), c.size());
     taken = send(box_->fd, small, total, MSG_NOSIGNAL | MSG_DONTWAIT);
   } else {
