@@ -12,17 +12,6 @@ constexpr uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 using Bytes = std::array<uint8_t, 16>;
 
-// The first or last address of a network.
-Bytes edge(const Cidr& cidr, bool last) {
-  Bytes out = cidr.network.bytes;
-  for (unsigned i = 0; i < 16; ++i) {
-    unsigned kept = cidr.bits > i * 8 ? std::min(8u, cidr.bits - i * 8) : 0;
-    uint8_t mask = static_cast<uint8_t>(0xff << (8 - kept));
-    out[i] = static_cast<uint8_t>(last ? out[i] | ~mask : out[i] & mask);
-  }
-  return out;
-}
-
 // The address after `b`; false when there is none.
 bool increment(Bytes& b) {
   for (size_t i = 16; i-- > 0;) {
@@ -112,7 +101,17 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
   bool v4 = text.substr(0, slash).find(':') == std::string_view::npos;
   if (bits > (v4 ? 32u : 128u)) return std::nullopt;
   out.bits = static_cast<uint8_t>(v4 ? bits + 96 : bits);
-  out.network.bytes = edge(out, false);
+  out.network = out.first();
+  return out;
+}
+
+IpAddress Cidr::edge(bool last) const {
+  IpAddress out = network;
+  for (unsigned i = 0; i < 16; ++i) {
+    unsigned kept = bits > i * 8 ? std::min(8u, bits - i * 8) : 0;
+    uint8_t mask = static_cast<uint8_t>(0xff << (8 - kept));
+    out.bytes[i] = static_cast<uint8_t>(last ? out.bytes[i] | ~mask : out.bytes[i] & mask);
+  }
   return out;
 }
 
@@ -127,7 +126,7 @@ bool Cidr::contains(const IpAddress& address) const {
 CidrSet::CidrSet(const std::vector<Cidr>& cidrs) {
   std::vector<Range> all;
   all.reserve(cidrs.size());
-  for (const Cidr& c : cidrs) all.push_back({edge(c, false), edge(c, true)});
+  for (const Cidr& c : cidrs) all.push_back({c.first().bytes, c.last().bytes});
   std::sort(all.begin(), all.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
   for (const Range& r : all) {
     if (!ranges_.empty()) {

@@ -31,7 +31,13 @@ struct Cidr {
   uint8_t bits = 128;  // of the mapped form
 
   static std::optional<Cidr> parse(std::string_view text);
+  // Lowest and highest address.
+  IpAddress first() const { return edge(false); }
+  IpAddress last() const { return edge(true); }
   bool contains(const IpAddress& address) const;
+
+ private:
+  IpAddress edge(bool last) const;
 };
 
 // Membership in O(log n) over merged ranges. Immutable once built.

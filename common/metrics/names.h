@@ -47,7 +47,7 @@ inline constexpr MetricInfo kUpstreamHealthyTargets{"gw_upstream_healthy_targets
 inline constexpr MetricInfo kUpstreamRequests{"gw_upstream_requests", kG, "Requests in work at an upstream, or waiting for a connection to it.", "upstream,state"};
 inline constexpr MetricInfo kUpstreamCircuitOpen{"gw_upstream_circuit_open", kG, "1 while the upstream's circuit breaker is open.", "upstream"};
 inline constexpr MetricInfo kUpstreamPanic{"gw_upstream_panic", kG, "1 while health is ignored because too few targets are well.", "upstream"};
-inline constexpr MetricInfo kZoneBytes{"gw_zone_bytes_total", kC, "Bytes between this node's zone and targets' zones.", "from,to"};
+inline constexpr MetricInfo kZoneBytes{"gw_zone_bytes_total", kC, "Bytes of bodies between this node's zone and targets' zones.", "from,to"};
 
 // Policies
 inline constexpr MetricInfo kPolicyDecisions{"gw_policy_decisions_total", kC, "Decisions of a policy: pass, refuse, observe (would have refused).", "policy,type,decision"};

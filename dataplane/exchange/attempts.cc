@@ -4,6 +4,7 @@
 
 #include "dataplane/exchange/exchange.h"
 #include "dataplane/exchange/mirror.h"
+#include "dataplane/snapshot/forward.h"
 
 namespace gw {
 namespace {
@@ -17,16 +18,6 @@ AttemptResult result_of(Reason reason) {
     case Reason::kUpstreamInvalid: return AttemptResult::kInvalid;
     default: return AttemptResult::kReset;
   }
-}
-
-std::string_view affinity_cookie(const std::string& name, uint64_t id, Arena& arena) {
-  constexpr std::string_view kAttributes = "; Path=/; HttpOnly; SameSite=Lax";
-  char* out = arena.allocate(name.size() + 17 + kAttributes.size());
-  char* at = std::copy(name.begin(), name.end(), out);
-  *at++ = '=';
-  for (int shift = 60; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[id >> shift & 15];
-  at = std::copy(kAttributes.begin(), kAttributes.end(), at);
-  return {out, static_cast<size_t>(at - out)};
 }
 
 }  // namespace
@@ -84,7 +75,7 @@ Exchange::Tried Exchange::attempt() {
   avoid_ = attempt_.endpoint;
   upstream_ = acquired.stream;
   if (acquired.cookie != 0) {
-    target_cookie_ = affinity_cookie(upstream_config_->balance.name, acquired.cookie, arena_);
+    target_cookie_ = sticky_cookie(arena_, upstream_config_->balance.name, hex16(arena_, acquired.cookie));
   } else {
     target_cookie_ = {};
   }

@@ -115,10 +115,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   size_t workers() const override { return workers_.size(); }
   bool post(size_t worker, Fn fn) override {
     Worker* w = workers_[worker].get();
-    return w->post([w, fn = std::move(fn)] {
-      w->refresh_gauges();
-      fn(w->stats(), *w->usage());
-    });
+    return w->post([w, fn = std::move(fn)] { fn(w->stats(), *w->usage()); });
   }
 
   absl::Status open_state_dir();

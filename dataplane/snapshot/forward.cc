@@ -30,12 +30,6 @@ std::string_view join(Arena& arena, std::initializer_list<std::string_view> piec
   return {out, size};
 }
 
-std::string_view hex16(Arena& arena, uint64_t value) {
-  char* out = arena.allocate(16);
-  for (int i = 15; i >= 0; --i, value >>= 4) out[i] = "0123456789abcdef"[value & 15];
-  return {out, 16};
-}
-
 uint32_t random_arm(const SplitTo& split, FastRandom& random) {
   uint64_t at = random.below(split.total_weight);
   for (uint32_t i = 0; i < split.arms.size(); ++i) {
@@ -46,6 +40,16 @@ uint32_t random_arm(const SplitTo& split, FastRandom& random) {
 }
 
 }  // namespace
+
+std::string_view hex16(Arena& arena, uint64_t value) {
+  char* out = arena.allocate(16);
+  for (int i = 15; i >= 0; --i, value >>= 4) out[i] = "0123456789abcdef"[value & 15];
+  return {out, 16};
+}
+
+std::string_view sticky_cookie(Arena& arena, std::string_view name, std::string_view value) {
+  return join(arena, {name, "=", value, "; Path=/; HttpOnly; SameSite=Lax"});
+}
 
 uint32_t pick_arm_for(const SplitTo& split, uint64_t key) {
   uint32_t best = kNoIndex;
@@ -72,7 +76,7 @@ ArmPick pick_arm(const SplitTo& split, const PickInput& in) {
       std::string_view value = cookie_find(in.request->headers, kStickyCookie);
       if (value.empty() || value.size() > kStickyValueMax) {
         value = hex16(*in.arena, in.random->next());
-        out.set_cookie = join(*in.arena, {kStickyCookie, "=", value, "; Path=/; HttpOnly; SameSite=Lax"});
+        out.set_cookie = sticky_cookie(*in.arena, kStickyCookie, value);
       }
       out.arm = pick_arm_for(split, hash_bytes(value, 0x636f6f6b6965));
       break;

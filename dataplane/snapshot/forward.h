@@ -34,6 +34,11 @@ ArmPick pick_arm(const SplitTo& split, const PickInput& in);
 // The stable part: arm for the caller `key`.
 uint32_t pick_arm_for(const SplitTo& split, uint64_t key);
 
+// 16 hexadecimal digits, in the arena.
+std::string_view hex16(Arena& arena, uint64_t value);
+// Value of a Set-Cookie field for a cookie that keeps a caller somewhere, in the arena: for the browser's session, not for scripts.
+std::string_view sticky_cookie(Arena& arena, std::string_view name, std::string_view value);
+
 // Path and query to send upstream: the request's own view, or, where the route rewrites, a text in the arena.
 std::string_view upstream_target(const RewriteRule& rewrite, const RequestHead& request, Arena& arena);
 // Location of a redirect, in the arena.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace gw {
 namespace {
@@ -10,17 +11,6 @@ using AddressBytes = std::array<uint8_t, 16>;
 
 constexpr size_t kMaxSwitchBytes = 4096;  // of one entry
 constexpr int64_t kMaxRetryAfter = 86'400;
-
-// The first or last address of a network.
-AddressBytes edge_of(const Cidr& cidr, bool last) {
-  AddressBytes out = cidr.network.bytes;
-  for (unsigned i = 0; i < 16; ++i) {
-    unsigned kept = cidr.bits > i * 8 ? std::min(8u, cidr.bits - i * 8) : 0;
-    uint8_t mask = static_cast<uint8_t>(0xff << (8 - kept));
-    out[i] = static_cast<uint8_t>(last ? out[i] | ~mask : out[i] & mask);
-  }
-  return out;
-}
 
 // The address one further; `by` 1 or -1. REQUIRES: there is one.
 AddressBytes next_to(AddressBytes b, int by) {
@@ -55,9 +45,10 @@ const DisabledApi* Switches::disabled(uint64_t api_uid) const {
 }
 
 bool Switches::drained(uint64_t upstream_uid, std::string_view authority) const {
-  return std::any_of(drained_.begin(), drained_.end(), [&](const DrainedTarget& d) {
-    return d.upstream == upstream_uid && d.authority == authority;
+  auto at = std::lower_bound(drained_.begin(), drained_.end(), std::pair(upstream_uid, authority), [](const DrainedTarget& d, const auto& wanted) {
+    return std::pair<uint64_t, std::string_view>(d.upstream, d.authority) < wanted;
   });
+  return at != drained_.end() && at->upstream == upstream_uid && at->authority == authority;
 }
 
 const BlockedClients* Switches::blocked(const IpAddress& client, int64_t wall_ns) const {
@@ -78,7 +69,7 @@ void Switches::index_blocks() {
   std::vector<uint32_t> order(blocks_.size());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    AddressBytes first = edge_of(blocks_[a].cidr, false), other = edge_of(blocks_[b].cidr, false);
+    AddressBytes first = blocks_[a].cidr.first().bytes, other = blocks_[b].cidr.first().bytes;
     return first != other ? first < other : blocks_[a].cidr.bits < blocks_[b].cidr.bits;
   });
   ranges_.clear();
@@ -103,12 +94,12 @@ void Switches::index_blocks() {
     }
   };
   for (uint32_t i : order) {
-    AddressBytes first = edge_of(blocks_[i].cidr, false);
+    AddressBytes first = blocks_[i].cidr.first().bytes;
     close_to(&first);
     if (!open.empty() && at < first) add(at, next_to(first, -1), open.back().block);
     uint32_t longest = i;
     if (!open.empty() && end_of(blocks_[open.back().block]) > end_of(blocks_[i])) longest = open.back().block;
-    open.push_back({edge_of(blocks_[i].cidr, true), longest});
+    open.push_back({blocks_[i].cidr.last().bytes, longest});
     at = first;
   }
   close_to(nullptr);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/base/units.h"
+
 namespace gw {
 namespace {
 
@@ -29,8 +31,7 @@ std::string websocket_text(const WebSocketRule& rule) {
   std::string from;
   for (const std::string& origin : rule.origins) from += (from.empty() ? "" : ", ") + (origin == "*" ? "any page" : origin);
   if (from.empty()) from = "pages of its own host";
-  std::string idle = rule.idle_ms % 1000 == 0 ? std::to_string(rule.idle_ms / 1000) + "s" : std::to_string(rule.idle_ms) + "ms";
-  return "from " + from + ", idle " + idle;
+  return "from " + from + ", idle " + format_duration_ms(rule.idle_ms);
 }
 
 }  // namespace gw

@@ -161,7 +161,7 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
   auto gauge = [&](const MetricInfo& family, auto value) {
     out.family(family);
     for (const auto& [name, upstream] : upstreams) {
-      if (upstream.has_gauges && targets_.contains(std::string(name))) out.sample({{"upstream", name}}, value(upstream.gauges));
+      if (upstream.gauges && targets_.contains(std::string(name))) out.sample({{"upstream", name}}, value(*upstream.gauges));
     }
   };
   gauge(metric::kUpstreamHealthyTargets, [](const UpstreamGauges& g) { return g.well; });
@@ -169,9 +169,9 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
   gauge(metric::kUpstreamPanic, [](const UpstreamGauges& g) { return int64_t{g.panicking}; });
   out.family(metric::kUpstreamRequests);
   for (const auto& [name, upstream] : upstreams) {
-    if (!upstream.has_gauges || !targets_.contains(std::string(name))) continue;
-    out.sample({{"upstream", name}, {"state", "active"}}, upstream.gauges.in_work);
-    out.sample({{"upstream", name}, {"state", "waiting"}}, upstream.gauges.waiting);
+    if (!upstream.gauges || !targets_.contains(std::string(name))) continue;
+    out.sample({{"upstream", name}, {"state", "active"}}, upstream.gauges->in_work);
+    out.sample({{"upstream", name}, {"state", "waiting"}}, upstream.gauges->waiting);
   }
 }
 

@@ -106,16 +106,23 @@ void RouteStats::merge(const RouteStats& other) {
   duration_ns.merge(other.duration_ns);
 }
 
+void UpstreamGauges::merge(const UpstreamGauges& other) {
+  well = std::min(well, other.well);
+  in_work += other.in_work;
+  waiting += other.waiting;
+  circuit_open = circuit_open || other.circuit_open;
+  panicking = panicking || other.panicking;
+}
+
 void UpstreamStats::merge(const UpstreamStats& other) {
   for (size_t i = 0; i < attempts.size(); ++i) attempts[i] += other.attempts[i];
   for (size_t i = 0; i < retries.size(); ++i) retries[i] += other.retries[i];
-  if (other.has_gauges) {
-    gauges.well = has_gauges ? std::min(gauges.well, other.gauges.well) : other.gauges.well;
-    gauges.in_work += other.gauges.in_work;
-    gauges.waiting += other.gauges.waiting;
-    gauges.circuit_open = gauges.circuit_open || other.gauges.circuit_open;
-    gauges.panicking = gauges.panicking || other.gauges.panicking;
-    has_gauges = true;
+  if (other.gauges) {
+    if (gauges) {
+      gauges->merge(*other.gauges);
+    } else {
+      gauges = other.gauges;
+    }
   }
   for (size_t i = 0; i < mirrored.size(); ++i) mirrored[i] += other.mirrored[i];
   duration_ns.merge(other.duration_ns);
@@ -150,12 +157,6 @@ void WorkerStats::attempt(const ObjectInfo& upstream, AttemptResult result, int6
 
 void WorkerStats::retry(const ObjectInfo& upstream, RetryReason reason) {
   ++place(upstreams_, upstream.index, upstream.uid).retries[static_cast<size_t>(reason)];
-}
-
-void WorkerStats::upstream_gauges(const ObjectInfo& upstream, const UpstreamGauges& gauges) {
-  UpstreamStats& stats = place(upstreams_, upstream.index, upstream.uid);
-  stats.gauges = gauges;
-  stats.has_gauges = true;
 }
 
 void WorkerStats::name_zone(uint32_t index, const std::string& zone) {

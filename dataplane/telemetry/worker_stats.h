@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -115,6 +116,8 @@ struct UpstreamGauges {
   int64_t well = 0;        // targets that take requests; the sum of workers is their least
   int64_t in_work = 0, waiting = 0;
   bool circuit_open = false, panicking = false;
+
+  void merge(const UpstreamGauges& other);
 };
 
 // One target as it stands; sums over workers.
@@ -127,8 +130,7 @@ struct TargetStats {
 
 struct UpstreamStats {
   uint64_t uid = 0;
-  bool has_gauges = false;
-  UpstreamGauges gauges;
+  std::optional<UpstreamGauges> gauges;  // in sums alone (WorkerStats::more)
   std::array<uint64_t, static_cast<size_t>(AttemptResult::kCount)> attempts{};
   std::array<uint64_t, static_cast<size_t>(RetryReason::kCount)> retries{};
   std::array<uint64_t, static_cast<size_t>(MirrorResult::kCount)> mirrored{};
@@ -183,7 +185,6 @@ class WorkerStats {
   // One attempt at an upstream; `duration_ns` from connecting to the response's end.
   void attempt(const ObjectInfo& upstream, AttemptResult result, int64_t duration_ns);
   void retry(const ObjectInfo& upstream, RetryReason reason);
-  void upstream_gauges(const ObjectInfo& upstream, const UpstreamGauges& gauges);
   // Zones are counted at the pool's index of them.
   void name_zone(uint32_t index, const std::string& zone);
   void zone_bytes(uint32_t index, uint64_t sent, uint64_t received) {

@@ -122,7 +122,6 @@ void Balancer::add_bucket(const std::vector<Member>& members, double share) {
   bucket.until = static_cast<uint32_t>(std::lround(share_so_far_ * kShares));
   for (const Member& m : members) {
     bucket.even = bucket.even && m.target->weight == members.front().target->weight;
-    bucket.weight += m.target->weight;
     bucket.members.push_back(m.target);
   }
 }
@@ -136,7 +135,7 @@ int64_t Balancer::weight_now(const BalancerMember& m, int64_t now_ns) const {
   return m.weight * scale;
 }
 
-BalancerMember* Balancer::pick(const BalanceConfig& config, const PickInput& in, size_t in_work, FastRandom& random) {
+BalancerMember* Balancer::pick(const BalanceConfig& config, const BalanceInput& in, size_t in_work, FastRandom& random) {
   if (buckets_.empty()) return nullptr;
   if (in.has_key && config.by == BalanceConfig::By::kHash) return from_ring(config, in, in_work);
   if (in.has_key && config.by == BalanceConfig::By::kCookie) {
@@ -171,13 +170,13 @@ BalancerMember* Balancer::in_rotation(const BalancerMember* target) const {
 }
 
 // Null: only the one to avoid is in it.
-BalancerMember* Balancer::in_bucket(const BalanceConfig& config, Bucket& bucket, const PickInput& in, FastRandom& random) {
+BalancerMember* Balancer::in_bucket(const BalanceConfig& config, Bucket& bucket, const BalanceInput& in, FastRandom& random) {
   if (bucket.members.size() == 1) return bucket.members.front() == in.avoid ? nullptr : bucket.members.front();
   return config.by == BalanceConfig::By::kLeastRequest ? least(bucket, in, random) : round(bucket, in);
 }
 
 // A retry (something is to be avoided) takes nobody's turn: else, of two targets, first tries would all go to the bad one.
-BalancerMember* Balancer::round(Bucket& bucket, const PickInput& in) {
+BalancerMember* Balancer::round(Bucket& bucket, const BalanceInput& in) {
   if (bucket.even && ramping_until_ns_ == 0) {
     size_t n = bucket.members.size(), next = bucket.cursor + 1 == n ? 0 : bucket.cursor + 1;
     BalancerMember* m = bucket.members[bucket.cursor];
@@ -200,7 +199,7 @@ BalancerMember* Balancer::round(Bucket& bucket, const PickInput& in) {
   return best;
 }
 
-BalancerMember* Balancer::least(Bucket& bucket, const PickInput& in, FastRandom& random) {
+BalancerMember* Balancer::least(Bucket& bucket, const BalanceInput& in, FastRandom& random) {
   size_t n = bucket.members.size(), first = random.below(n), second = random.below(n - 1);
   if (second >= first) ++second;
   BalancerMember *a = bucket.members[first], *b = bucket.members[second];
@@ -214,7 +213,7 @@ BalancerMember* Balancer::least(Bucket& bucket, const PickInput& in, FastRandom&
 
 // The first target behind the key on the ring that takes requests of the key's priority and has not more than its part of
 // the work already.
-BalancerMember* Balancer::from_ring(const BalanceConfig& config, const PickInput& in, size_t in_work) {
+BalancerMember* Balancer::from_ring(const BalanceConfig& config, const BalanceInput& in, size_t in_work) {
   int16_t group = 0;
   uint32_t at = static_cast<uint32_t>(in.key & (kShares - 1));
   while (static_cast<size_t>(group) + 1 < groups_.size() && at >= groups_[static_cast<size_t>(group)]) ++group;

@@ -26,7 +26,7 @@ struct BalancerMember {
   int16_t group = -1;                           // its priority's place while it takes requests; -1: none
 };
 
-struct PickInput {
+struct BalanceInput {
   bool has_key = false;
   uint64_t key = 0;                // of `hash`; the cookie's value of `cookie`
   const BalancerMember* avoid = nullptr;  // compared only
@@ -52,7 +52,7 @@ class Balancer {
   void refresh(const BalanceConfig& config, const std::vector<Member>& members, std::string_view own_zone, int64_t now_ns);
 
   // Null: no target takes requests. `in_work`: attempts at all targets.
-  BalancerMember* pick(const BalanceConfig& config, const PickInput& in, size_t in_work, FastRandom& random);
+  BalancerMember* pick(const BalanceConfig& config, const BalanceInput& in, size_t in_work, FastRandom& random);
 
   // Health is ignored, because too few targets are well.
   bool panicking() const { return panic_; }
@@ -62,17 +62,16 @@ class Balancer {
     uint32_t until = 0;   // cumulative share of kShares
     bool even = true;     // all weights are the same
     size_t cursor = 0;
-    uint64_t weight = 0;
     std::vector<BalancerMember*> members;
   };
   static constexpr uint32_t kShares = 1 << 20;
 
   void split_by_zone(const std::vector<Member>& group, double load, std::string_view own_zone);
   void add_bucket(const std::vector<Member>& members, double share);
-  BalancerMember* in_bucket(const BalanceConfig& config, Bucket& bucket, const PickInput& in, FastRandom& random);
-  BalancerMember* round(Bucket& bucket, const PickInput& in);
-  BalancerMember* least(Bucket& bucket, const PickInput& in, FastRandom& random);
-  BalancerMember* from_ring(const BalanceConfig& config, const PickInput& in, size_t in_work);
+  BalancerMember* in_bucket(const BalanceConfig& config, Bucket& bucket, const BalanceInput& in, FastRandom& random);
+  BalancerMember* round(Bucket& bucket, const BalanceInput& in);
+  BalancerMember* least(Bucket& bucket, const BalanceInput& in, FastRandom& random);
+  BalancerMember* from_ring(const BalanceConfig& config, const BalanceInput& in, size_t in_work);
   BalancerMember* by_id(uint64_t id) const;
   BalancerMember* in_rotation(const BalancerMember* target) const;
   int64_t weight_now(const BalancerMember& m, int64_t now_ns) const;

@@ -69,6 +69,7 @@ struct UpstreamState {
   CircuitBreaker breaker;
   RetryBudget budget;
   std::deque<UpstreamEvents*> waiting;     // exchanges, for a connection
+  bool due = false;                        // in the pool's list of those to look at
   size_t in_work = 0;                      // attempts
   size_t retries = 0;                      // of these
   int64_t next_return_ns = 0;              // when the first ejected target comes back; 0: none is out

@@ -1,7 +1,7 @@
 #include "dataplane/upstream/pool.h"
 
 #include <algorithm>
-#include <cstring>
+#include <charconv>
 
 #include "common/http/uri.h"
 #include "dataplane/loop/socket_address.h"
@@ -16,19 +16,14 @@ namespace {
 
 constexpr uint64_t kKeySeed = 0x68617368206f6e21;
 
+// As hex16() writes it.
 bool parse_hex16(std::string_view text, uint64_t& out) {
-  if (text.size() != 16) return false;
-  out = 0;
-  for (char c : text) {
-    int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return false;
-    out = out << 4 | static_cast<uint64_t>(digit);
-  }
-  return true;
+  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out, 16);
+  return text.size() == 16 && failure == std::errc() && end == text.data() + text.size();
 }
 
 // What `hashOn` names, or the affinity cookie.
-void read_key(const BalanceConfig& config, const UpstreamPool::Ask& ask, PickInput& out) {
+void read_key(const BalanceConfig& config, const UpstreamPool::Ask& ask, BalanceInput& out) {
   std::string_view text;
   if (config.by == BalanceConfig::By::kCookie) {
     out.has_key = parse_hex16(cookie_find(ask.request->headers, config.name), out.key);
@@ -116,7 +111,7 @@ UpstreamPool::Acquired UpstreamPool::admit(UpstreamState& upstream, UpstreamEven
 
 Endpoint* UpstreamPool::pick(UpstreamState& upstream, const Ask& ask, uint64_t& new_cookie) {
   if (upstream.next_return_ns != 0 && ask.now_ns >= upstream.next_return_ns) return_ejected(upstream, ask.now_ns);
-  PickInput in;
+  BalanceInput in;
   in.avoid = static_cast<const Endpoint*>(ask.avoid);
   in.now_ns = ask.now_ns;
   const BalanceConfig& balance = upstream.config->balance;
@@ -230,14 +225,23 @@ void UpstreamPool::ended(Attempt& attempt, AttemptResult result, int status, int
   }
   --upstream->in_work;
   if (attempt.retry) --upstream->retries;
-  if (!upstream->waiting.empty()) loop_.defer(waiting_task_);
+  wake(*upstream);
+}
+
+// At the end of the turn those that wait for this upstream are looked at.
+void UpstreamPool::wake(UpstreamState& upstream) {
+  if (upstream.waiting.empty()) return;
+  if (!upstream.due) due_.push_back(upstream.config->index);
+  upstream.due = true;
+  loop_.defer(waiting_task_);
 }
 
 // Exchanges whose turn has come, in the order in which they began to wait.
 void UpstreamPool::serve_waiting() {
-  for (size_t i = 0; i < upstreams_.size(); ++i) {
-    UpstreamState* upstream = upstreams_[i].get();
+  for (uint32_t index : std::exchange(due_, {})) {
+    UpstreamState* upstream = index < upstreams_.size() ? upstreams_[index].get() : nullptr;
     if (upstream == nullptr) continue;
+    upstream->due = false;
     for (size_t left = upstream->waiting.size(); left > 0 && !upstream->waiting.empty(); --left) {
       const auto& limits = upstream->config->breaker;
       if (limits && limits->max_connections > 0 && upstream->in_work >= share(limits->max_connections)) break;

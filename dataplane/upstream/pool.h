@@ -106,7 +106,8 @@ class UpstreamPool final : private http1::ClientHost {
     size_t idle = 0, busy = 0;            // connections
     bool probe_failed = false, ejected = false;
   };
-  // Every target of every upstream that was asked so far. For reports, not for each request.
+  // Every upstream, and every target of every upstream, that was asked so far. For reports, not for each request.
+  void each_upstream(const std::function<void(uint64_t uid, const UpstreamGauges&)>& fn);
   void each_target(const std::function<void(const TargetView&)>& fn) const;
 
   void apply(const HealthChange& change);
@@ -116,8 +117,6 @@ class UpstreamPool final : private http1::ClientHost {
   void close_all();
 
   size_t connections() const { return live_; }
-  // Health and limits of each upstream that was asked so far, into the stats' gauges.
-  void report();
 
  private:
   void session_idle(http1::ClientSession& session) override;
@@ -137,6 +136,7 @@ class UpstreamPool final : private http1::ClientHost {
   Endpoint* pick(UpstreamState& upstream, const Ask& ask, uint64_t& new_cookie);
   size_t share(int limit) const;
   void make_room(UpstreamState& upstream);
+  void wake(UpstreamState& upstream);
   void serve_waiting();
   http1::ClientSession* idle_session(Endpoint& endpoint, const Ask& ask);
   http1::ClientSession& open(Endpoint& endpoint);
@@ -153,6 +153,7 @@ class UpstreamPool final : private http1::ClientHost {
   std::vector<http1::ClientSession*> dead_;                // destroyed at the end of the turn
   std::set<std::pair<uint64_t, std::string>> probe_failed_;  // upstream, authority
   std::vector<std::string> zones_;
+  std::vector<uint32_t> due_;                              // dense indexes of upstreams to look at
   Deferred bury_task_;
   Deferred waiting_task_;
   size_t live_ = 0;

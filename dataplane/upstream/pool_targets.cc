@@ -59,7 +59,7 @@ void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config)
     for (auto& endpoint : upstream.endpoints) endpoint->outlier = OutlierDetector();
   }
   refresh(upstream, true);
-  if (!upstream.waiting.empty()) loop_.defer(waiting_task_);
+  wake(upstream);
 }
 
 void UpstreamPool::adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance) {
@@ -193,19 +193,18 @@ void UpstreamPool::each_target(const std::function<void(const TargetView&)>& fn)
   }
 }
 
-void UpstreamPool::report() {
+void UpstreamPool::each_upstream(const std::function<void(uint64_t uid, const UpstreamGauges&)>& fn) {
+  int64_t now_ns = options_.clock->mono_ns();
   for (const auto& upstream : upstreams_) {
-    if (upstream == nullptr || upstream->config == nullptr) continue;
-    if (int64_t now_ns = options_.clock->mono_ns(); upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) {
-      return_ejected(*upstream, now_ns);
-    }
+    if (upstream == nullptr) continue;
+    if (upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) return_ejected(*upstream, now_ns);
     UpstreamGauges g;
     for (const auto& e : upstream->endpoints) g.well += e->well() ? 1 : 0;
     g.waiting = static_cast<int64_t>(upstream->waiting.size());
     g.in_work = static_cast<int64_t>(upstream->in_work);
     g.circuit_open = upstream->breaker.open();
     g.panicking = upstream->balancer.panicking();
-    options_.stats->upstream_gauges(*upstream->config, g);
+    fn(upstream->uid, g);
   }
 }
 

@@ -264,10 +264,17 @@ void Worker::refresh_gauges() {
   gauges.connections_active = gauges.active_requests;
   gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
-  pool_.report();
 }
 
-void Worker::add_targets(StatsSnapshot& out) const {
+void Worker::add_targets(StatsSnapshot& out) {
+  pool_.each_upstream([&](uint64_t uid, const UpstreamGauges& gauges) {
+    UpstreamStats one;
+    one.uid = uid;
+    one.gauges = gauges;
+    UpstreamStats& sum = out.upstreams[uid];
+    sum.uid = uid;
+    sum.merge(one);
+  });
   const Switches& switches = *current_->tables.switches;
   pool_.each_target([&](const UpstreamPool::TargetView& t) {
     UpstreamStats& upstream = out.upstreams[t.upstream_uid];

@@ -42,11 +42,11 @@ struct Targets {
     balancer.refresh(config, members(), own_zone, now_ns);
   }
   void refresh(int64_t now_ns = 0) { balancer.refresh(config, members(), own_zone, now_ns); }
-  std::string pick(const PickInput& in = {}) {
+  std::string pick(const BalanceInput& in = {}) {
     auto* t = static_cast<Target*>(balancer.pick(config, in, in_work, random));
     return t == nullptr ? "" : t->name;
   }
-  std::map<std::string, int> picks(int n, const PickInput& in = {}) {
+  std::map<std::string, int> picks(int n, const BalanceInput& in = {}) {
     std::map<std::string, int> out;
     for (int i = 0; i < n; ++i) ++out[pick(in)];
     return out;
@@ -74,7 +74,7 @@ TEST_CASE("round robin over even weights goes round", "[balancer]") {
   for (const char* name : {"a", "b", "c"}) t.add(name, 3);
   t.ready();
   CHECK(t.picks(300) == std::map<std::string, int>{{"a", 100}, {"b", 100}, {"c", 100}});
-  PickInput in;
+  BalanceInput in;
   in.avoid = t.all[1].get();
   CHECK(t.picks(100, in).count("b") == 0);
 }
@@ -86,7 +86,7 @@ TEST_CASE("the target to avoid is taken when there is no other", "[balancer]") {
     t.add("a");
     t.add("b").well = false;
     t.ready();
-    PickInput in;
+    BalanceInput in;
     in.avoid = t.all[0].get();
     CHECK(t.pick(in) == "a");
     t.all[0]->well = false;
@@ -115,7 +115,7 @@ TEST_CASE("a hash keeps a key at its target, and few keys move when one leaves",
   std::vector<std::string> before;
   std::map<std::string, int> share;
   for (uint64_t key = 0; key < 10'000; ++key) {
-    PickInput in{true, key * 0x9e3779b97f4a7c15};
+    BalanceInput in{true, key * 0x9e3779b97f4a7c15};
     before.push_back(t.pick(in));
     ++share[before.back()];
     CHECK(t.pick(in) == before.back());
@@ -145,7 +145,7 @@ TEST_CASE("a hash passes over a target with more than its part of the work", "[b
   t.config.by = By::kHash;
   for (const char* name : {"a", "b", "c", "d"}) t.add(name);
   t.ready();
-  PickInput in{true, 42};
+  BalanceInput in{true, 42};
   std::string first = t.pick(in);
   for (auto& target : t.all) target->in_work = target->name == first ? 50 : 0;
   t.in_work = 50;
@@ -161,7 +161,7 @@ TEST_CASE("a cookie leads to its target as long as that is well", "[balancer]") 
   t.add("a");
   t.add("b");
   t.ready();
-  PickInput in{true, t.all[1]->id};
+  BalanceInput in{true, t.all[1]->id};
   CHECK(t.picks(10, in) == std::map<std::string, int>{{"b", 10}});
   t.all[1]->well = false;
   t.refresh();
@@ -247,7 +247,7 @@ TEST_CASE("a target in its slow start gets a growing share", "[balancer]") {
   fresh.ramp_from_ns = 0;
   fresh.ramp_until_ns = 1'000;
   t.ready(1);
-  PickInput in;
+  BalanceInput in;
   in.now_ns = 1;
   CHECK(t.picks(1100, in)["fresh"] == 100);  // a tenth of the other's
   in.now_ns = 500;

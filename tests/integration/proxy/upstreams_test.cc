@@ -245,14 +245,50 @@ TEST_CASE("A circuit opens after failures, refuses at once, and closes when a re
   CHECK(refused.status() == 503);
   CHECK(refused.body.find("CIRCUIT_OPEN") != std::string::npos);
   CHECK(upstream.requests().size() == 3);
-  gw.on_worker([](Worker& w) { w.refresh_gauges(); });
-  CHECK(gw.stats().upstreams.begin()->second.gauges.circuit_open);
+  CHECK(gw.stats().upstreams.begin()->second.gauges->circuit_open);
   broken = false;
   int status = 0;
   for (int i = 0; i < 20'000 && status != 200; ++i) status = ask(gw.port()).status();
   CHECK(status == 200);
   for (int i = 0; i < 5; ++i) CHECK(ask(gw.port()).status() == 200);
   CHECK(counter(gw, Counter::kUpstreamCircuitOpened) == 1);
+}
+
+TEST_CASE("Requests and retries have limits of their own", "[upstreams]") {
+  Upstream bad([](const Message&, const std::string&) { return status_response(503); });
+  WorkerFixture gw(Config{.upstream_port = bad.port(),
+                          .upstream = "retries: {attempts: 3, when: [\"503\"], backoff: 0s}, circuitBreaker: {maxRetries: 0}"}.yaml());
+  CHECK(ask(gw.port()).status() == 503);
+  CHECK(bad.requests().size() == 1);
+  CHECK(counter(gw, Counter::kRetryRefused) == 1);
+  std::mutex gate;
+  std::unique_lock hold(gate);
+  Server slow([&](Connection& c, int) {
+    while (!c.take_through("\r\n\r\n").empty()) {
+      std::lock_guard lock(gate);
+      c.send(ok_response());
+    }
+  });
+  gw.install(Config{.upstream_port = slow.port(), .upstream = "circuitBreaker: {maxRequests: 1}"}.yaml());
+  Connection first = Connection::to(gw.port());
+  first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  REQUIRE(wait_stats(gw, [](const StatsSnapshot& s) { return s.gauges.active_requests == 1; }));
+  CHECK(ask(gw.port()).body.find("maxRequests") != std::string::npos);
+  hold.unlock();
+  CHECK(read_message(first).status() == 200);
+  CHECK(ask(gw.port()).status() == 200);
+}
+
+TEST_CASE("Bytes of bodies are counted by the target's zone", "[upstreams]") {
+  Upstream upstream;
+  std::string yaml = Config{.upstream_port = upstream.port()}.yaml();
+  std::string plain = target_at(upstream.port());
+  yaml.replace(yaml.find(plain), plain.size(), plain.substr(0, plain.size() - 1) + ", zone: az-9}");
+  WorkerFixture gw(yaml);
+  CHECK(ask(gw.port(), "PUT", "", "five!").status() == 200);
+  ZoneBytes bytes = gw.stats().zones["az-9"];
+  CHECK(bytes.sent == 5);
+  CHECK(bytes.received == 3);
 }
 
 TEST_CASE("A cookie keeps a caller at its target", "[upstreams]") {
