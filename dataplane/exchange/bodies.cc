@@ -1,4 +1,5 @@
-// Bodies that policies look at on their way: through the pipe of each direction, with pauses.
+// Bodies on their way: those that policies look at go through the pipe of each direction, with pauses; large ones that nobody
+// looks at are spliced from one connection to the other.
 
 #include "dataplane/exchange/exchange.h"
 
@@ -101,6 +102,48 @@ void Exchange::pipe_response(Decision d, bool last, const HeaderList* trailers) 
     upstream_paused_ = false;
     upstream_->resume_response();
   }
+}
+
+// After the first piece, which has shown that both ends are there.
+void Exchange::splice_request() {
+  if (step_ != Step::kForward || request_pipe_ != nullptr || mirror_ != nullptr || replaying_ || downstream_paused_) return;
+  if (request_.content_length - static_cast<int64_t>(record_.request_bytes) < kSpliceFrom) return;
+  if (TcpStream* sink = upstream_->splice_sink(); sink != nullptr && downstream_->splice_body(*sink)) {
+    env_.stats->count(Counter::kBodiesSpliced);
+  }
+}
+
+void Exchange::on_request_spliced(uint64_t bytes, bool last, bool full) {
+  if (step_ == Step::kDone) return;
+  record_.request_bytes += bytes;
+  if (last) {
+    request_done_ = true;
+    downstream_paused_ = false;
+    send_upstream({}, true, nullptr);
+    return;
+  }
+  downstream_paused_ = full;
+  env_.loop->arm(timer_, full ? idle_ms_ : ctx_.route->body_idle_ms);
+}
+
+void Exchange::splice_response() {
+  if (response_pipe_ != nullptr) return;
+  if (response_.content_length - static_cast<int64_t>(record_.response_bytes) < kSpliceFrom) return;
+  if (TcpStream* sink = downstream_->splice_sink(); sink != nullptr && upstream_->splice_body(*sink)) {
+    env_.stats->count(Counter::kBodiesSpliced);
+  }
+}
+
+void Exchange::on_response_spliced(uint64_t bytes, bool last, bool full) {
+  if (step_ == Step::kDone) return;
+  record_.response_bytes += bytes;
+  if (last) {
+    upstream_paused_ = false;
+    send_downstream({}, true, nullptr);
+    return;
+  }
+  upstream_paused_ = full;
+  env_.loop->arm(timer_, full ? kClientStallMs : idle_ms_);
 }
 
 }  // namespace gw

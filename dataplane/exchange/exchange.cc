@@ -299,7 +299,9 @@ void Exchange::request_sent() {
 }
 
 void Exchange::on_request_read_done() {
-  if (upstream_ != nullptr) upstream_->flush();
+  if (upstream_ == nullptr) return;
+  upstream_->flush();
+  if (request_.content_length >= kSpliceFrom && body_sent_ && !request_done_) splice_request();
 }
 
 void Exchange::on_upstream_drained() {
@@ -377,7 +379,9 @@ void Exchange::send_downstream(std::string_view piece, bool last, const HeaderLi
 void Exchange::on_response_read_done() {
   if (step_ == Step::kDone) return;
   downstream_->flush();
-  if (step_ == Step::kForward && response_begun_ && !upstream_paused_) env_.loop->arm(timer_, idle_ms_);
+  if (step_ != Step::kForward || !response_begun_ || upstream_paused_) return;
+  env_.loop->arm(timer_, idle_ms_);
+  if (response_.content_length >= kSpliceFrom) splice_response();
 }
 
 void Exchange::on_downstream_drained() {

@@ -68,6 +68,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
  public:
   // A client that takes nothing for so long is given up.
   static constexpr int64_t kClientStallMs = 60'000;
+  // What is left of a body that has so much left, and that nobody looks at, moves within the kernel.
+  static constexpr int64_t kSpliceFrom = 65536;
   static constexpr size_t kHighWater = 65536;  // bytes queued towards one side before the other is paused
 
   explicit Exchange(ExchangeEnv& env);
@@ -93,6 +95,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void on_request_head() override;
   void on_request_invalid(const ProxyError& error) override;
   void on_request_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  void on_request_spliced(uint64_t bytes, bool last, bool full) override;
   void on_downstream_closed() override;
   void on_downstream_drained() override;
   void on_request_read_done() override;
@@ -101,6 +104,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void on_response_interim(int status, const HeaderList& headers) override;
   void on_response_head() override;
   void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) override;
+  void on_response_spliced(uint64_t bytes, bool last, bool full) override;
   void on_upstream_failed(const ProxyError& error) override;
   void on_upstream_drained() override;
   void on_response_read_done() override;
@@ -125,6 +129,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void send_response_head();
   void pipe_response(Decision d, bool last, const HeaderList* trailers);
   void send_downstream(std::string_view piece, bool last, const HeaderList* trailers);
+  void splice_request();
+  void splice_response();
   // attempts.cc
   void plan_replay();
   void keep_for_replay(std::string_view piece, bool last, const HeaderList* trailers);

@@ -17,6 +17,8 @@
 
 namespace gw {
 
+class TcpStream;
+
 // Every failure of an exchange, in one form.
 struct ProxyError {
   enum class Retry : uint8_t {
@@ -51,6 +53,8 @@ class DownstreamEvents {
   // The message breaks the protocol: in place of on_request_head, or within the body. The connection ends after the answer.
   virtual void on_request_invalid(const ProxyError& error) = 0;
   virtual void on_request_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  // After splice_body(): so many bytes of the body have gone on; `full`: the other side takes no more for now.
+  virtual void on_request_spliced(uint64_t /*bytes*/, bool /*last*/, bool /*full*/) {}
   // The client is gone.
   virtual void on_downstream_closed() = 0;
   virtual void on_downstream_drained() = 0;
@@ -79,6 +83,11 @@ class DownstreamStream {
   // Bytes that the kernel has not taken.
   virtual size_t queued() const = 0;
   virtual void pause_request() = 0;
+  // The connection that bytes of the response's body may be spliced to as they are; null: they must pass through send_data(),
+  // now or always (chunks, encryption, something is queued).
+  virtual TcpStream* splice_sink() { return nullptr; }
+  // What is left of the request's body goes to `sink` in the kernel; on_request_spliced() tells. False: it cannot, go on as before.
+  virtual bool splice_body(TcpStream& /*sink*/) { return false; }
   virtual void resume_request() = 0;
   // Ends the response so that the client sees that it is not complete.
   virtual void reset() = 0;
@@ -95,6 +104,8 @@ class UpstreamEvents {
   virtual void on_response_interim(int status, const HeaderList& headers) = 0;
   virtual void on_response_head() = 0;
   virtual void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
+  // After splice_body(), as on_request_spliced().
+  virtual void on_response_spliced(uint64_t /*bytes*/, bool /*last*/, bool /*full*/) {}
   // The stream is gone; nothing else comes. Never from within a call of the exchange's.
   virtual void on_upstream_failed(const ProxyError& error) = 0;
   // All that was queued, and the connection if it was not there yet, is done.
@@ -115,6 +126,9 @@ class UpstreamStream {
   // that is the last: the upstream has closed. release() sends what is queued, then closes.
   virtual void open_tunnel(UpstreamEvents& events) = 0;
   virtual void pause_response() = 0;
+  // As the DownstreamStream's: where the request's body may go, and sending on what is left of the response's.
+  virtual TcpStream* splice_sink() { return nullptr; }
+  virtual bool splice_body(TcpStream& /*sink*/) { return false; }
   virtual void resume_response() = 0;
   // The connection had served another exchange before.
   virtual bool reused() const = 0;

@@ -140,6 +140,20 @@ void ClientSession::pause_response() {
   if (connected_) stream_.read_stop();
 }
 
+TcpStream* ClientSession::splice_sink() {
+  return connected_ && !request_chunked_ && !request_done_ && !head_pending_ && stream_.may_sink() ? &stream_ : nullptr;
+}
+
+bool ClientSession::splice_body(TcpStream& sink) {
+  return in_body_ && body_ == Framing::Kind::kLength && body_left_ > 0 && stream_.splice_to(sink, static_cast<uint64_t>(body_left_));
+}
+
+void ClientSession::on_spliced(uint64_t bytes, bool full) {
+  body_left_ -= static_cast<int64_t>(bytes);
+  response_done_ = body_left_ == 0;
+  if (events_ != nullptr) events_->on_response_spliced(bytes, response_done_, full);
+}
+
 void ClientSession::resume_response() {
   if (connected_) stream_.read_start();
 }

@@ -62,6 +62,8 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   void open_tunnel(UpstreamEvents& events) override { events_ = &events; }
   size_t queued() const override { return waiting_.size() + stream_.queued(); }
   void pause_response() override;
+  TcpStream* splice_sink() override;
+  bool splice_body(TcpStream& sink) override;
   void resume_response() override;
   bool reused() const override { return uses_ > 1; }
   bool connected() const override { return connected_; }
@@ -80,6 +82,7 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   void on_read(size_t size) override;
   void on_read_end(int error) override;
   void on_drained() override;
+  void on_spliced(uint64_t bytes, bool full) override;
   void on_write_error(int error) override;
   void on_connected(int error) override;
 

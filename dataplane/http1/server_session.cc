@@ -355,6 +355,21 @@ void ServerSession::pause_request() {
   if (state_ == State::kExchange && !body_done_) stream_.read_stop();
 }
 
+TcpStream* ServerSession::splice_sink() {
+  return response_has_body_ && !response_chunked_ && !head_pending_ && stream_.may_sink() ? &stream_ : nullptr;
+}
+
+bool ServerSession::splice_body(TcpStream& sink) {
+  return body_ == Framing::Kind::kLength && !body_done_ && pos_ == end_ && stream_.reading() &&
+         stream_.splice_to(sink, static_cast<uint64_t>(body_left_));
+}
+
+void ServerSession::on_spliced(uint64_t bytes, bool full) {
+  body_left_ -= static_cast<int64_t>(bytes);
+  body_done_ = body_left_ == 0;
+  if (events_ != nullptr) events_->on_request_spliced(bytes, body_done_, full);
+}
+
 void ServerSession::resume_request() {
   if (state_ == State::kExchange && !peer_ended_) stream_.read_start();
 }

@@ -77,6 +77,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void flush() override;
   size_t queued() const override { return stream_.queued(); }
   void pause_request() override;
+  TcpStream* splice_sink() override;
+  bool splice_body(TcpStream& sink) override;
   void resume_request() override;
   void reset() override;
   void release() override;
@@ -94,6 +96,7 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void on_read(size_t size) override;
   void on_read_end(int error) override;
   void on_drained() override;
+  void on_spliced(uint64_t bytes, bool full) override;
   void on_write_error(int error) override;
 
   void process();

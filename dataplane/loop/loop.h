@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "dataplane/loop/block_pool.h"
 #include "dataplane/loop/byte_buffer.h"
+#include "dataplane/loop/splice.h"
 #include "dataplane/loop/timer_wheel.h"
 
 namespace gw {
@@ -72,6 +73,7 @@ class Loop {
 
   uv_loop_t* uv() { return &loop_; }
   BlockPool& blocks() { return blocks_; }
+  PipePool& pipes() { return pipes_; }
   // Room for composing a message's head towards the client and towards the upstream; flushed before the callback returns.
   ByteBuffer& downstream_scratch() { return downstream_scratch_; }
   ByteBuffer& upstream_scratch() { return upstream_scratch_; }
@@ -99,6 +101,7 @@ class Loop {
   void* turn_arg_ = nullptr;
   int64_t turn_begin_ns_ = 0;  // 0: no turn has begun
   BlockPool blocks_;
+  PipePool pipes_;
   ByteBuffer downstream_scratch_, upstream_scratch_;
   std::unique_ptr<char[]> body_buffer_{new char[kBodyBuffer]};
   Deferred deferred_;  // list head

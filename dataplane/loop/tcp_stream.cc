@@ -7,23 +7,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string>
+
+#include "dataplane/loop/tcp_stream_box.h"
 
 namespace gw {
-
-// What libuv holds pointers to. Freed in the close callback; `owner` is null once the stream is closed.
-struct TcpStream::Box {
-  uv_poll_t handle;
-  int fd = -1;
-  TcpStream* owner = nullptr;
-  int polled = 0;      // events that libuv watches now
-  std::string queue;   // not yet taken by the kernel
-  size_t sent = 0;     // of the queue
-  bool connecting = false;
-  bool failed = false;
-  bool shutdown_wanted = false;
-  bool reset = false;
-};
 
 TcpStream::TcpStream(Loop& loop, Events& events) : loop_(loop), events_(events) {}
 
@@ -66,6 +53,7 @@ int TcpStream::connect(const sockaddr* address, socklen_t size) {
 
 void TcpStream::close() {
   if (box_ == nullptr) return;
+  break_splice();
   Box* box = box_;
   box_ = nullptr;
   reading_ = false;
@@ -80,7 +68,8 @@ void TcpStream::close() {
 
 // Makes libuv watch for what is wanted now; a system call only when that changes.
 int TcpStream::poll() {
-  int wanted = (reading_ ? UV_READABLE : 0) | (box_->connecting || !box_->queue.empty() ? UV_WRITABLE : 0);
+  bool write = box_->connecting || !box_->queue.empty() || (feeder_ != nullptr && feeder_->sink_full());
+  int wanted = (reading_ && !sink_full() ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
   if (wanted == box_->polled) return 0;
   box_->polled = wanted;
   if (wanted == 0) return uv_poll_stop(&box_->handle);
@@ -98,11 +87,21 @@ void TcpStream::on_ready(int status, int events) {
     on_connect_done();
     return;
   }
-  if ((events & UV_WRITABLE) != 0 || (status < 0 && !box->queue.empty())) {
-    flush_queue();
+  if ((events & UV_WRITABLE) != 0 || status < 0) {
+    if (feeder_ != nullptr) {
+      feeder_->pump();
+    } else if ((events & UV_WRITABLE) != 0 || !box->queue.empty()) {
+      flush_queue();
+    }
     if (box->owner != this) return;
   }
-  if (reading_ && ((events & UV_READABLE) != 0 || status < 0)) do_read();
+  if (reading_ && ((events & UV_READABLE) != 0 || status < 0)) {
+    if (splicing_ != nullptr) {
+      pump();
+    } else {
+      do_read();
+    }
+  }
   if (status < 0 && box->owner == this) poll();  // what was read may have stood before the reset: the next read tells
 }
 
@@ -129,7 +128,7 @@ void TcpStream::read_stop() {
 
 void TcpStream::do_read() {
   Box* box = box_;
-  for (int i = 0; i < kReadsAtOnce && reading_; ++i) {
+  for (int i = 0; i < kReadsAtOnce && reading_ && splicing_ == nullptr; ++i) {
     std::span<char> room = events_.read_buffer();
     if (room.empty()) {
       read_stop();

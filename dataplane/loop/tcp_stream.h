@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "dataplane/loop/loop.h"
+#include "dataplane/loop/splice.h"
 
 namespace gw {
 
@@ -31,6 +32,8 @@ class TcpStream {
     // A queued write failed: what was queued is lost.
     virtual void on_write_error(int error) = 0;
     virtual void on_connected(int /*error*/) {}
+    // So many bytes went from here to the sink of splice_to(); `full`: the sink takes no more for now.
+    virtual void on_spliced(uint64_t /*bytes*/, bool /*full*/) {}
   };
 
   // Most bytes that write() may queue before the owner must wait for on_drained.
@@ -50,6 +53,14 @@ class TcpStream {
   void read_stop();
   bool reading() const { return reading_; }
 
+  // The next `bytes` that come go to `sink` within the kernel, as fast as it takes them; on_spliced() tells, and when all have
+  // gone reading goes on as before. False, and nothing has changed: no pipe is to be had, or the sink is not free. Reading must
+  // be on, and nobody may write to the sink meanwhile. When the sink closes first, what comes from here is lost and reading
+  // has stopped: close. The process must ignore SIGPIPE, which splice, unlike send, cannot be told not to raise.
+  bool splice_to(TcpStream& sink, uint64_t bytes);
+  // Connected, with nothing queued.
+  bool may_sink() const;
+
   // Writes what the kernel takes and queues the rest (copied). False: the connection is broken for writing; there may
   // still be something to read.
   bool write(std::string_view a, std::string_view b = {}, std::string_view c = {});
@@ -68,6 +79,7 @@ class TcpStream {
 
  private:
   struct Box;
+  static constexpr size_t kSpliceAtOnce = 1 << 20;
   static constexpr int kReadsAtOnce = 8;  // per event, while buffers come back full
 
   int adopt(int fd);
@@ -77,10 +89,16 @@ class TcpStream {
   void do_read();
   void flush_queue();
   void enqueue(std::string_view a, std::string_view b, std::string_view c);
+  void pump();
+  void end_splice();
+  void break_splice();
+  bool sink_full() const { return splicing_ != nullptr && splicing_->in_pipe > 0; }
 
   Loop& loop_;
   Events& events_;
   Box* box_ = nullptr;
+  std::unique_ptr<Splicing> splicing_;
+  TcpStream* feeder_ = nullptr;  // splices to here
   bool reading_ = false;
 };
 

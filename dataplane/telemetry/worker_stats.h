@@ -48,6 +48,7 @@ enum class Counter : uint8_t {
   kUpstreamCircuitOpened,
   kRetryRefused,           // by budget or maxRetries
   kBufferLimit,
+  kBodiesSpliced,
   kRateTableFull,
   kRetryReused,
   kClientClosed,
