@@ -1,4 +1,5 @@
-// Figures of the decision core: a match among 10 and among 10,000 routes, what a build takes, what a route weighs.
+// Figures of the decision core: a match among 10, 10,000 and 100,000 routes (the last with 10,000 upstreams), what a build takes,
+// what a change of one route takes, what a route weighs.
 #include <malloc.h>
 
 #include <algorithm>
@@ -48,17 +49,19 @@ class Offers {
   uint64_t version_ = 0;
 };
 
-v1::RouteEntry route(int i) {
+constexpr uint64_t kFirstUpstream = 1'000'000, kFirstRoute = 2'000'000;
+
+v1::RouteEntry route(int i, int upstreams) {
   v1::RouteEntry r;
   r.mutable_name()->set_owner("team");
   r.mutable_name()->set_name("route-" + std::to_string(i));
   r.set_api(2);
   r.mutable_match()->mutable_path()->set_prefix("/api/service" + std::to_string(i) + "/items");
-  r.set_upstream(10);
+  r.set_upstream(kFirstUpstream + static_cast<uint64_t>(i % upstreams));
   return r;
 }
 
-Offers base_offers() {
+Offers base_offers(int upstreams) {
   Offers out;
   v1::GatewayEntry g;
   g.mutable_name()->set_owner("team");
@@ -68,11 +71,13 @@ Offers base_offers() {
   l->set_address("127.0.0.1");
   l->set_protocol(v1::Listener::PROTOCOL_HTTP);
   out.put(v1::ENTRY_GATEWAY, 1, g);
-  v1::UpstreamEntry u;
-  u.mutable_name()->set_owner("team");
-  u.mutable_name()->set_name("up");
-  u.add_targets()->set_url("http://127.0.0.1:9000");
-  out.put(v1::ENTRY_UPSTREAM, 10, u);
+  for (int i = 0; i < upstreams; ++i) {
+    v1::UpstreamEntry u;
+    u.mutable_name()->set_owner("team");
+    u.mutable_name()->set_name("up-" + std::to_string(i));
+    u.add_targets()->set_url("http://10.0." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250) + ":9000");
+    out.put(v1::ENTRY_UPSTREAM, kFirstUpstream + static_cast<uint64_t>(i), u);
+  }
   v1::ApiEntry a;
   a.mutable_name()->set_owner("team");
   a.mutable_name()->set_name("api");
@@ -91,10 +96,10 @@ struct Built {
   size_t heap = 0;
 };
 
-std::unique_ptr<Built> build(int routes, bool report) {
+std::unique_ptr<Built> build(int routes, int upstreams) {
   auto out = std::make_unique<Built>();
-  Offers offers = base_offers();
-  for (int i = 0; i < routes; ++i) offers.put(v1::ENTRY_ROUTE, 1000 + i, route(i));
+  Offers offers = base_offers(upstreams);
+  for (int i = 0; i < routes; ++i) offers.put(v1::ENTRY_ROUTE, kFirstRoute + static_cast<uint64_t>(i), route(i, upstreams));
   v1::Offer whole = offers.take();
   malloc_trim(0);
   size_t before = mallinfo2().uordblks;
@@ -108,16 +113,16 @@ std::unique_ptr<Built> build(int routes, bool report) {
   out->builder.commit(std::move(made));
   out->heap = mallinfo2().uordblks - before;
   out->snapshot = out->builder.snapshot();
-  if (!report) return out;
-  std::printf("build of %d routes            %8.1f ms\n", routes, out->build_ms);
-  std::printf("heap a route                     %8.0f bytes (estimate %zu, tree %zu)\n", static_cast<double>(out->heap) / routes,
+  std::printf("%d routes, %d upstreams\n", routes, upstreams);
+  std::printf("  build                          %8.1f ms\n", out->build_ms);
+  std::printf("  heap a route                   %8.0f bytes (estimate %zu, tree %zu)\n", static_cast<double>(out->heap) / routes,
               out->snapshot->memory_bytes() / routes, out->snapshot->gateways()[0]->apis[0]->router->memory_bytes() / routes);
-  v1::RouteEntry changed = route(5);
+  v1::RouteEntry changed = route(5, upstreams);
   changed.set_priority(1);
   v1::Offer delta;
   {
-    Offers again = base_offers();  // the digest of the changed whole, made anew
-    for (int i = 0; i < routes; ++i) again.put(v1::ENTRY_ROUTE, 1000 + i, i == 5 ? changed : route(i));
+    Offers again = base_offers(upstreams);  // the digest of the changed whole, made anew
+    for (int i = 0; i < routes; ++i) again.put(v1::ENTRY_ROUTE, kFirstRoute + static_cast<uint64_t>(i), i == 5 ? changed : route(i, upstreams));
     delta.set_digest(again.take().digest());
   }
   delta.set_stream(v1::STREAM_CONFIG);
@@ -126,10 +131,10 @@ std::unique_ptr<Built> build(int routes, bool report) {
   delta.set_base(1);
   auto* e = delta.add_upserts();
   e->set_kind(v1::ENTRY_ROUTE);
-  e->set_uid(1005);
+  e->set_uid(kFirstRoute + 5);
   e->set_body(changed.SerializeAsString());
   auto one = out->builder.prepare(delta);
-  std::printf("change of one route              %8.2f ms (%zu built, %zu resolved, %zu shared)\n",
+  std::printf("  change of one route            %8.2f ms (%zu built, %zu resolved, %zu shared)\n",
               static_cast<double>(one.stats.micros) / 1000, one.stats.routes_built, one.stats.routes_resolved, one.stats.routes_shared);
   return out;
 }
@@ -196,18 +201,23 @@ std::vector<std::string> paths_of(int routes) {
   return out;
 }
 
+void print(const char* what, const Figures& f, const Figures& few) {
+  std::printf("%-29s %8.1f %8.1f %8.1f    %.2f\n", what, f.parse, f.match, f.pipeline, f.match / few.match);
+}
+
 int run() {
-  auto few = build(10, false);
-  auto many = build(10'000, true);
-  // Ten routes' requests on both, so that the paths themselves weigh the same; and all of the many's.
+  auto few = build(10, 1);
+  auto hundred = build(100, 1);
+  auto many = build(10'000, 1);
+  auto most = build(100'000, 10'000);
+  // Ten routes' requests everywhere, so that the paths themselves weigh the same; and all of the many's.
   Figures a = measure(*few->snapshot, paths_of(10));
-  Figures b = measure(*many->snapshot, paths_of(10));
-  Figures c = measure(*many->snapshot, paths_of(10'000));
-  std::printf("                                 parse    match   pipeline   (ns)\n");
-  std::printf("10 routes                     %8.1f %8.1f %8.1f\n", a.parse, a.match, a.pipeline);
-  std::printf("10,000 routes, the same 10    %8.1f %8.1f %8.1f\n", b.parse, b.match, b.pipeline);
-  std::printf("10,000 routes, all of them    %8.1f %8.1f %8.1f\n", c.parse, c.match, c.pipeline);
-  std::printf("match ratio                      %.2f (the same 10), %.2f (all)\n", b.match / a.match, c.match / a.match);
+  std::printf("                                 parse    match   pipeline (ns), match ratio\n");
+  print("10 routes", a, a);
+  print("10,000 routes, the same 10", measure(*many->snapshot, paths_of(10)), a);
+  print("10,000 routes, all of them", measure(*many->snapshot, paths_of(10'000)), a);
+  print("100,000 routes, the same 10", measure(*most->snapshot, paths_of(10)), a);
+  print("100,000 routes, all of them", measure(*most->snapshot, paths_of(100'000)), a);
   return 0;
 }
 
