@@ -54,6 +54,8 @@ std::span<const MetricInfo> all_metrics() {
       metric::kUsageUnacknowledged,
       metric::kUsageLost,
       metric::kAccessLogDropped,
+      metric::kHandovers,
+      metric::kHandoversFailed,
       metric::kBuildInfo,
   };
   return kAll;

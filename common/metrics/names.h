@@ -71,6 +71,8 @@ inline constexpr MetricInfo kUsageUnacknowledged{"gw_usage_unacknowledged", kG, 
 inline constexpr MetricInfo kUsageLost{"gw_usage_lost_total", kC, "Metered requests that could not be kept. Must be 0.", ""};
 inline constexpr MetricInfo kAccessLogDropped{"gw_access_log_dropped_total", kC, "Access log lines that could not be written.", ""};
 
+inline constexpr MetricInfo kHandovers{"gw_handovers_total", kC, "Hand-overs from process to process that led to this one.", ""};
+inline constexpr MetricInfo kHandoversFailed{"gw_handovers_failed_total", kC, "Hand-overs to a new process that began and came to nothing; this one went on.", ""};
 inline constexpr MetricInfo kBuildInfo{"gw_build_info", kG, "Always 1; the labels name the build.", "version,commit"};
 
 }  // namespace metric

@@ -84,7 +84,7 @@ void AgentLoop::heard() {
   if (link_ == Link::kUp) lease_ends_ = silent_at_;
 }
 
-void AgentLoop::lost(const absl::Status& status) {
+void AgentLoop::leave() {
   {
     std::lock_guard lock(mu_);
     accepting_ = false;
@@ -100,6 +100,10 @@ void AgentLoop::lost(const absl::Status& status) {
   link_ = Link::kDown;
   incoming_.clear();
   streams_.disconnected();
+}
+
+void AgentLoop::lost(const absl::Status& status) {
+  leave();
   token_refused_ = token_refused_ || status.code() == absl::StatusCode::kUnauthenticated;
   retry(status);
 }

@@ -21,7 +21,8 @@ AgentLoop::AgentLoop(AgentOptions options, NodeSink& sink)
     : options_(std::move(options)),
       sink_(sink),
       store_(options_.state_dir),
-      streams_(sink, options_.without_capabilities, [this](v1::Ack ack) { send_ack(std::move(ack)); }) {}
+      streams_(sink, options_.without_capabilities, [this](v1::Ack ack) { send_ack(std::move(ack)); }),
+      suspended_(options_.suspended) {}
 
 absl::Status AgentLoop::start() {
   std::optional<LastGood> seed;
@@ -140,18 +141,18 @@ void AgentLoop::run() {
 
 AgentLoop::SteadyTime AgentLoop::next_due() const {
   SteadyTime due = now() + Millis(60'000);
-  if (channel_ && link_ == Link::kDown) due = std::min(due, connect_at_);
+  if (channel_ && link_ == Link::kDown && !suspended_) due = std::min(due, connect_at_);
   if (link_ != Link::kDown) due = std::min(due, silent_at_);
   if (link_ == Link::kUp) due = std::min(due, heartbeat_at_);
-  if (!stale_) due = std::min(due, lease_ends_);
-  if (!writing_ && streams_.change() != saved_change_) due = std::min(due, persist_at_);
-  if (unserved_) due = std::min(due, serve_at_);
+  if (!stale_ && !suspended_) due = std::min(due, lease_ends_);
+  if (!writing_ && streams_.change() != saved_change_ && may_write()) due = std::min(due, persist_at_);
+  if (unserved_ && !suspended_) due = std::min(due, serve_at_);
   return due;
 }
 
 void AgentLoop::step() {
   SteadyTime t = now();
-  if (channel_ && link_ == Link::kDown && t >= connect_at_) connect();
+  if (channel_ && link_ == Link::kDown && !suspended_ && t >= connect_at_) connect();
   if (link_ != Link::kDown && t >= silent_at_) {
     lost(unavailable("nothing heard from the control plane for a lease's length"));
   }
@@ -159,15 +160,16 @@ void AgentLoop::step() {
     heartbeat_at_ = t + Millis(options_.heartbeat_ms);
     send_heartbeat(false);
   }
-  if (!stale_ && t >= lease_ends_) {
+  if (!stale_ && !suspended_ && t >= lease_ends_) {
     stale_ = true;
     streams_.set_stale(true);
   }
-  if (!writing_ && streams_.change() != saved_change_ && t >= persist_at_) {
+  if (!writing_ && streams_.change() != saved_change_ && may_write() && t >= persist_at_) {
     writing_ = true;
     persister_->write(streams_.whole(), streams_.change());
   }
-  if (unserved_ && t >= serve_at_) {
+  if (on_disk_ && !writing_ && streams_.change() == saved_change_) std::exchange(on_disk_, nullptr)->set_value(absl::OkStatus());
+  if (unserved_ && !suspended_ && t >= serve_at_) {
     serve_at_ = t + Millis(kDiskRetryMs);
     if (streams_.config_version() == 0) serve(*unserved_);
     if (streams_.config_version() != 0) unserved_.reset();
@@ -178,9 +180,23 @@ void AgentLoop::finish() {
   say_goodbye();
   uint64_t change = streams_.change();
   persister_.reset();  // finishes the write under way
-  if (change == saved_change_) return;
+  if (change == saved_change_ || suspended_) return;  // suspended: the directory is another process's
   absl::Status status = store_.save(streams_.whole());
   if (!status.ok()) spdlog::error("last known good: {}", message_of(status));
+}
+
+void AgentLoop::handle(Suspend& suspend) {
+  suspended_ = true;
+  on_disk_ = std::move(suspend.on_disk);
+  persist_at_ = now();
+  if (link_ != Link::kDown) leave();
+}
+
+void AgentLoop::handle(Resume&) {
+  suspended_ = false;
+  on_disk_ = nullptr;
+  attempts_ = 0;
+  connect_at_ = now();
 }
 
 void AgentLoop::handle(Drained& drained) { streams_.drained(drained.version); }
@@ -198,6 +214,7 @@ void AgentLoop::handle(Persisted& done) {
     if (error != mine_.persist_error) spdlog::error("last known good: {}", error);
     mine_.persist_error = error;
     persist_at_ = now() + Millis(kPersistRetryMs);
+    if (on_disk_) std::exchange(on_disk_, nullptr)->set_value(done.status);
   }
 }
 

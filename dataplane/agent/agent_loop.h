@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,7 +37,11 @@ class AgentLoop final : public SyncEvents {
     absl::Status status;
     int64_t micros;
   };
-  using Event = std::variant<v1::ToNode, Closed, Drained, ListenersChanged, Persisted>;
+  struct Suspend {
+    std::shared_ptr<std::promise<absl::Status>> on_disk;
+  };
+  struct Resume {};
+  using Event = std::variant<v1::ToNode, Closed, Drained, ListenersChanged, Persisted, Suspend, Resume>;
 
   AgentLoop(AgentOptions options, NodeSink& sink);
   absl::Status start();
@@ -58,15 +63,19 @@ class AgentLoop final : public SyncEvents {
   void serve(const LastGood& content);
   void run();
   SteadyTime next_due() const;
+  bool may_write() const { return !suspended_ || on_disk_ != nullptr; }
   void step();
   void finish();
   void publish_status();
   void handle(Drained& drained);
   void handle(Persisted& done);
+  void handle(Suspend& suspend);
+  void handle(Resume&);
 
   void connect();
   absl::StatusOr<std::string> node_token();
   void fill_hello(v1::Hello& hello);
+  void leave();
   void lost(const absl::Status& status);
   void retry(const absl::Status& status);
   void send_ack(v1::Ack ack);
@@ -106,6 +115,8 @@ class AgentLoop final : public SyncEvents {
   bool from_disk_ = false;
   bool writing_ = false;
   bool stale_ = true;
+  bool suspended_;
+  std::shared_ptr<std::promise<absl::Status>> on_disk_;  // who waits for what is in force to be on disk
   uint64_t saved_change_ = 0;
   int64_t lease_ms_ = 10'000;
   std::optional<LastGood> unserved_;  // read, but could not be served yet

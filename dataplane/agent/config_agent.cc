@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "common/base/status.h"
@@ -33,6 +35,23 @@ std::shared_ptr<AgentLoop> ConfigAgent::loop() const {
 
 void ConfigAgent::stop() {
   if (auto l = loop()) l->stop();
+}
+
+absl::Status ConfigAgent::suspend(int64_t timeout_ms) {
+  auto l = loop();
+  if (!l) return failed_precondition("the agent was not started");
+  auto on_disk = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> done = on_disk->get_future();
+  l->post(AgentLoop::Suspend{on_disk});
+  absl::Status status = done.wait_for(std::chrono::milliseconds(timeout_ms)) == std::future_status::ready
+                            ? done.get()
+                            : deadline_exceeded("a configuration is in work; try again");
+  if (!status.ok()) resume();
+  return status;
+}
+
+void ConfigAgent::resume() {
+  if (auto l = loop()) l->post(AgentLoop::Resume{});
 }
 
 void ConfigAgent::drained(uint64_t version) {

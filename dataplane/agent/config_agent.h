@@ -36,6 +36,8 @@ struct AgentOptions {
   const Clock* clock = &SystemClock::instance();
   // Makes the channel: make_grpc_sync_channel (grpc_channels.h), or a fake. Called once, on the agent's thread. Empty: none.
   std::function<std::unique_ptr<SyncChannel>(const std::string& control)> make_channel;
+  // Begins suspended (ConfigAgent::suspend): serves what is on disk, and nothing more until resume().
+  bool suspended = false;
   int64_t heartbeat_ms = 2000;
   int64_t backoff_min_ms = 100;
   int64_t backoff_max_ms = 10'000;
@@ -80,6 +82,13 @@ class ConfigAgent {
   absl::Status start(AgentOptions options, NodeSink& sink);
   // Ends both threads; what is in force stays in force. A write to disk under way is finished. Idempotent.
   void stop();
+
+  // Stands still, for another process that takes over this state directory: leaves the control plane without giving the lease
+  // back (the other comes under the same name), and returns when what is in force is on disk. From then on nothing is offered,
+  // put in force or written, until resume(). Error: the disk failed, or the thread was busy for `timeout_ms`; resumed then.
+  // One thread at a time, not with stop().
+  absl::Status suspend(int64_t timeout_ms);
+  void resume();
 
   // The last exchange on the snapshot of `version` has ended. Any thread.
   void drained(uint64_t version);

@@ -2,25 +2,20 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "dataplane/http1/writer.h"
+#include "dataplane/loop/socket_address.h"
 
 namespace gw::http1 {
 namespace {
 
 void read_address(const sockaddr_storage& from, IpAddress& address, uint16_t& port) {
-  if (from.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(from);
-    std::memcpy(address.bytes.data(), &v6.sin6_addr, 16);
-    port = ntohs(v6.sin6_port);
-  } else {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(from);
-    address.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    std::memcpy(address.bytes.data() + 12, &v4.sin_addr, 4);
-    port = ntohs(v4.sin_port);
-  }
+  address = read_socket_address(from);
+  port = ntohs(from.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(from).sin6_port
+                                          : reinterpret_cast<const sockaddr_in&>(from).sin_port);
 }
 
 }  // namespace
@@ -429,6 +424,10 @@ void ServerSession::timed_out() {
       close();
       break;
     case State::kIdle:
+      // A request that crosses the end of the idle time is not cut: it is read in this turn.
+      if (stream_.has_unread()) loop_.arm(timer_, host_.limits(listener_).head_timeout_ms);
+      else close();
+      break;
     case State::kLinger:
       close();
       break;
@@ -441,9 +440,16 @@ void ServerSession::timed_out() {
   }
 }
 
-void ServerSession::drain() {
+// A client that sends its next request while its connection is closed loses it, and cannot tell whether it was served. So
+// the request that comes is answered with `Connection: close`.
+void ServerSession::drain(int64_t idle_ms) {
   keep_alive_ = false;
-  if (state_ == State::kIdle || state_ == State::kProxyHeader) close();
+  if ((state_ == State::kIdle && !next_task_.pending()) || state_ == State::kProxyHeader) {
+    const ServerLimits& limits = host_.limits(listener_);
+    int64_t wait_ms = std::min(idle_ms, requests_ == 0 ? limits.head_timeout_ms : limits.idle_timeout_ms);
+    if (wait_ms > 0 || stream_.has_unread()) loop_.arm(timer_, std::max<int64_t>(wait_ms, 1));
+    else close();
+  }
   if (tunnel_ && events_ != nullptr) events_->on_downstream_draining();
 }
 

@@ -59,8 +59,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
 
   // Takes the accepted connection and begins to read. Negative errno: destroy me (EACCES: it may not speak here).
   int start(int fd);
-  // Closes when idle; else after the response in work.
-  void drain();
+  // Closes after the response in work; when idle, after one more request, or when none has come for `idle_ms`.
+  void drain(int64_t idle_ms);
   // At once, dropping what is in work (the exchange is told).
   void abort();
   // The client is not known before its PROXY protocol header has come.

@@ -28,7 +28,52 @@ int bound_socket(const sockaddr_storage& address, socklen_t size, bool share) {
   return -error;
 }
 
+uint16_t port_of(const sockaddr_storage& address) {
+  return ntohs(address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                                            : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+}
+
+int socket_option(int fd, int option) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+absl::Status check_listening(int fd, sockaddr_storage& address) {
+  socklen_t size = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return errno_status("a passed descriptor", errno);
+  bool tcp = (address.ss_family == AF_INET || address.ss_family == AF_INET6) && socket_option(fd, SO_TYPE) == SOCK_STREAM;
+  if (!tcp) return invalid_argument("a passed descriptor is no TCP socket");
+  if (socket_option(fd, SO_ACCEPTCONN) != 1) return invalid_argument("a passed socket does not listen");
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::StatusOr<ListenSocket> ListenSocket::adopt(std::vector<int> fds) {
+  ListenSocket out(std::move(fds), IpAddress{}, 0);
+  if (out.fds_.empty()) return invalid_argument("no socket was passed");
+  for (size_t i = 0; i < out.fds_.size(); ++i) {
+    sockaddr_storage bound;
+    GW_RETURN_IF_ERROR(check_listening(out.fds_[i], bound));
+    IpAddress address = read_socket_address(bound);
+    if (i == 0) {
+      out.address_ = address;
+      out.port_ = port_of(bound);
+    }
+    if (!(out.address_ == address) || out.port_ != port_of(bound)) return invalid_argument("passed sockets are on different addresses");
+    fcntl(out.fds_[i], F_SETFD, FD_CLOEXEC);
+    fcntl(out.fds_[i], F_SETFL, fcntl(out.fds_[i], F_GETFL) | O_NONBLOCK);
+  }
+  return out;
+}
+
+std::vector<int> ListenSocket::fds_of(size_t worker, size_t workers) const {
+  std::vector<int> out;
+  for (size_t i = worker; i < fds_.size(); i += workers) out.push_back(fds_[i]);
+  if (out.empty()) out.push_back(fds_[worker % fds_.size()]);
+  return out;
+}
 
 absl::StatusOr<ListenSocket> ListenSocket::open(const IpAddress& address, uint16_t port, int workers) {
   sockaddr_storage where;
@@ -46,8 +91,6 @@ absl::StatusOr<ListenSocket> ListenSocket::open(const IpAddress& address, uint16
   socklen_t bound_size = sizeof bound;
   getsockname(probe, reinterpret_cast<sockaddr*>(&bound), &bound_size);
   close(probe);
-  uint16_t actual = ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&bound)->sin_port
-                                                     : reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port);
   std::vector<int> fds;
   for (int i = 0; i < workers; ++i) {
     int fd = bound_socket(bound, bound_size, true);
@@ -57,7 +100,7 @@ absl::StatusOr<ListenSocket> ListenSocket::open(const IpAddress& address, uint16
     }
     fds.push_back(fd);
   }
-  return ListenSocket(std::move(fds), actual);
+  return ListenSocket(std::move(fds), address, port_of(bound));
 }
 
 ListenSocket::~ListenSocket() {
@@ -68,11 +111,12 @@ struct Listener::Box {
   uv_poll_t handle;
   Loop* loop = nullptr;
   int fd = -1;
+  int accepts_at_once = kAcceptsAtOnce;
   OnConnection on_connection;
 
   void accept_some() {
     loop->begin_turn();
-    for (int i = 0; i < kAcceptsAtOnce && fd >= 0; ++i) {
+    for (int i = 0; i < accepts_at_once && fd >= 0; ++i) {
       int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (client >= 0) {
         on_connection(client);
@@ -83,8 +127,9 @@ struct Listener::Box {
   }
 };
 
-Listener::Listener(Loop& loop, int fd, OnConnection on_connection) : box_(new Box) {
+Listener::Listener(Loop& loop, int fd, bool shared, OnConnection on_connection) : box_(new Box) {
   box_->loop = &loop;
+  if (shared) box_->accepts_at_once = 1;
   box_->on_connection = std::move(on_connection);
   box_->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (box_->fd < 0 || listen(box_->fd, kBacklog) != 0) error_ = -errno;

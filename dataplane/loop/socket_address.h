@@ -26,4 +26,16 @@ inline socklen_t fill_socket_address(const IpAddress& address, uint16_t port, so
   }
 }
 
+// The address of an IPv4 or IPv6 socket.
+inline IpAddress read_socket_address(const sockaddr_storage& from) {
+  IpAddress out;
+  if (from.ss_family == AF_INET6) {
+    std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(from).sin6_addr, 16);
+  } else {
+    out.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    std::memcpy(out.bytes.data() + 12, &reinterpret_cast<const sockaddr_in&>(from).sin_addr, 4);
+  }
+  return out;
+}
+
 }  // namespace gw

@@ -249,6 +249,11 @@ void TcpStream::reset_on_close() {
   if (box_ != nullptr) box_->reset = true;
 }
 
+bool TcpStream::has_unread() const {
+  char byte;
+  return box_ != nullptr && recv(box_->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 bool TcpStream::peer_address(sockaddr_storage& out) const {
   socklen_t size = sizeof out;
   return box_ != nullptr && getpeername(box_->fd, reinterpret_cast<sockaddr*>(&out), &size) == 0;

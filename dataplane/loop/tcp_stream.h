@@ -71,6 +71,8 @@ class TcpStream {
   void reset_on_close();
   // Closes now; queued bytes are dropped. No event follows.
   void close();
+  // Whether bytes wait that no read event has brought yet.
+  bool has_unread() const;
   bool is_open() const { return box_ != nullptr; }
 
   // The peer's and the local address; false when the connection is gone.

@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include <map>
-#include <optional>
+#include <vector>
 
 #include "dataplane/http1/server_session.h"
 #include "dataplane/loop/listener.h"
@@ -80,11 +80,13 @@ class AdminServer::Impl final : public http1::ServerHost {
  public:
   Impl(ListenSocket socket, Handler handler)
       : socket_(std::move(socket)), handler_(std::move(handler)), turn_task_([](void* self) { static_cast<Impl*>(self)->bury(); }, this) {
-    listener_.emplace(loop_, socket_.fd(0), [this](int fd) { accept(fd); });
+    for (int socket : socket_.fds()) {
+      listeners_.push_back(std::make_unique<Listener>(loop_, socket, false, [this](int fd) { accept(fd); }));
+    }
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "gw-admin");
       loop_.run();
-      listener_.reset();
+      listeners_.clear();
       while (sessions_ != nullptr) sessions_->abort();
       bury();
     });
@@ -94,8 +96,18 @@ class AdminServer::Impl final : public http1::ServerHost {
     thread_.join();
   }
 
-  uint16_t port() const { return socket_.port(); }
-  int error() const { return listener_->error(); }
+  const ListenSocket& socket() const { return socket_; }
+  void hand_over() {
+    loop_.post([this] {
+      listeners_.clear();
+      draining_ = true;
+      for (http1::ServerSession* session = sessions_; session != nullptr;) {
+        http1::ServerSession* next = session->next;
+        session->drain(limits_.idle_timeout_ms);
+        session = next;
+      }
+    });
+  }
 
  private:
   void accept(int fd) {
@@ -127,7 +139,7 @@ class AdminServer::Impl final : public http1::ServerHost {
     return *(exchanges_[id] = std::move(exchange));
   }
   const http1::ServerLimits& limits(uint32_t) override { return limits_; }
-  bool draining() const override { return false; }
+  bool draining() const override { return draining_; }
   void session_closed(http1::ServerSession& session) override {
     if (session.prev != nullptr) session.prev->next = session.next;
     if (session.next != nullptr) session.next->prev = session.prev;
@@ -147,7 +159,8 @@ class AdminServer::Impl final : public http1::ServerHost {
   Loop loop_;
   ListenSocket socket_;
   Handler handler_;
-  std::optional<Listener> listener_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  bool draining_ = false;
   http1::ServerLimits limits_;
   http1::ServerSession* sessions_ = nullptr;
   size_t count_ = 0;
@@ -159,14 +172,13 @@ class AdminServer::Impl final : public http1::ServerHost {
   std::thread thread_;
 };
 
-absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::start(const IpAddress& address, uint16_t port, Handler handler) {
-  auto socket = ListenSocket::open(address, port, 1);
-  if (!socket.ok()) return socket.status();
-  return std::unique_ptr<AdminServer>(new AdminServer(std::make_unique<Impl>(*std::move(socket), std::move(handler))));
+std::unique_ptr<AdminServer> AdminServer::start(ListenSocket socket, Handler handler) {
+  return std::unique_ptr<AdminServer>(new AdminServer(std::make_unique<Impl>(std::move(socket), std::move(handler))));
 }
 
 AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 AdminServer::~AdminServer() = default;
-uint16_t AdminServer::port() const { return impl_->port(); }
+const ListenSocket& AdminServer::socket() const { return impl_->socket(); }
+void AdminServer::hand_over() { impl_->hand_over(); }
 
 }  // namespace gw

@@ -9,8 +9,7 @@
 #include <string_view>
 #include <thread>
 
-#include "absl/status/statusor.h"
-#include "common/http/address.h"
+#include "dataplane/loop/listener.h"
 
 namespace gw {
 
@@ -29,10 +28,12 @@ class AdminServer {
   // Most connections at once.
   static constexpr size_t kMaxConnections = 64;
 
-  static absl::StatusOr<std::unique_ptr<AdminServer>> start(const IpAddress& address, uint16_t port, Handler handler);
+  static std::unique_ptr<AdminServer> start(ListenSocket socket, Handler handler);
   ~AdminServer();
 
-  uint16_t port() const;
+  const ListenSocket& socket() const;
+  // Accepts no more: another process does, on the same socket. Connections end after their next answer.
+  void hand_over();
 
  private:
   class Impl;

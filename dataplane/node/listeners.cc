@@ -1,5 +1,8 @@
 #include "dataplane/node/listeners.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -13,6 +16,11 @@ namespace {
 std::string authority(const IpAddress& address, uint16_t port) {
   std::string text = address.to_string();
   return (address.is_v4() ? text : "[" + text + "]") + ":" + std::to_string(port);
+}
+
+// By which flags and systemd may mean a listener.
+std::vector<std::string> names_of(const GatewayConfig& gateway, const ListenerConfig& listener) {
+  return {listener.name, std::string(gateway.short_name()) + "/" + listener.name, gateway.name + "/" + listener.name};
 }
 
 }  // namespace
@@ -33,8 +41,47 @@ absl::StatusOr<ListenerOverride> ListenerOverride::parse(std::string_view text) 
   return out;
 }
 
-Listeners::Listeners(int workers, std::vector<ListenerOverride> overrides)
-    : workers_(workers), overrides_(std::move(overrides)) {}
+Listeners::Listeners(int workers, std::vector<ListenerOverride> overrides, std::vector<PassedSocket> passed)
+    : workers_(workers), overrides_(std::move(overrides)) {
+  for (PassedSocket& socket : passed) {
+    std::string where = authority(socket.socket.address(), socket.socket.port());
+    if (!socket.key.empty()) {
+      std::string key = socket.key;
+      open_.emplace(std::move(key), Open{next_id_++, std::move(socket)});
+      continue;
+    }
+    bool known = std::any_of(open_.begin(), open_.end(), [&](const auto& entry) {
+      const ListenSocket& other = entry.second.from.socket;
+      return other.address() == socket.socket.address() && other.port() == socket.socket.port();
+    });
+    if (known) continue;
+    spdlog::info("passed socket {} on {}: kept for the listener that fits it", socket.name.empty() ? "without a name" : socket.name, where);
+    waiting_.push_back(std::move(socket));
+  }
+}
+
+void Listeners::each(const std::function<void(const Lent&)>& lend) const {
+  for (const auto& [key, open] : open_) lend({key, open.from.name, open.from.kept, open.from.socket});
+  static const std::string kNoKey;
+  for (const PassedSocket& socket : waiting_) lend({kNoKey, socket.name, socket.kept, socket.socket});
+}
+
+// A name is the operator's word and comes first; the address fits where none was said.
+absl::StatusOr<PassedSocket> Listeners::find_or_open(const Wish& wish) {
+  auto named = [&](const PassedSocket& s) { return std::find(wish.names.begin(), wish.names.end(), s.name) != wish.names.end(); };
+  auto there = [&](const PassedSocket& s) { return wish.port != 0 && s.socket.port() == wish.port && s.socket.address() == wish.address; };
+  auto found = std::find_if(waiting_.begin(), waiting_.end(), named);
+  if (found == waiting_.end()) found = std::find_if(waiting_.begin(), waiting_.end(), there);
+  if (found != waiting_.end()) {
+    PassedSocket out = std::move(*found);
+    waiting_.erase(found);
+    spdlog::info("listener {}: takes the passed socket {} on {}", wish.names.back(), out.name, authority(out.socket.address(), out.socket.port()));
+    return out;
+  }
+  auto socket = ListenSocket::open(wish.address, wish.port, workers_);
+  if (!socket.ok()) return socket.status();
+  return PassedSocket{.key = {}, .name = {}, .kept = false, .socket = *std::move(socket)};
+}
 
 absl::Status Listeners::prepare(const Snapshot& snapshot) {
   std::vector<Active> wanted;
@@ -46,9 +93,9 @@ absl::Status Listeners::prepare(const Snapshot& snapshot) {
       const ListenerConfig& listener = gateway->listeners[i];
       IpAddress address = listener.address;
       uint16_t port = static_cast<uint16_t>(listener.port);
+      const std::vector<std::string> names = names_of(*gateway, listener);
       for (const ListenerOverride& o : overrides_) {
-        if (o.name == listener.name || o.name == gateway->name + "/" + listener.name ||
-            o.name == std::string(gateway->short_name()) + "/" + listener.name) {
+        if (names.end() != std::find(names.begin(), names.end(), o.name)) {
           address = o.address;
           port = o.port;
         }
@@ -63,7 +110,7 @@ absl::Status Listeners::prepare(const Snapshot& snapshot) {
       }
       auto found = open_.find(key);
       if (found == open_.end()) {
-        auto socket = ListenSocket::open(address, port, workers_);
+        auto socket = find_or_open({address, port, names});
         if (!socket.ok()) {
           problems.error("GW3020", {"Gateway", gateway->name}, path, "listener " + listener.name + ": " + message_of(socket.status()))
               .set_cure("free the address, or choose another for this node with --listener " + listener.name + "=ADDRESS:PORT");
@@ -72,11 +119,11 @@ absl::Status Listeners::prepare(const Snapshot& snapshot) {
         found = open_.emplace(key, Open{next_id_++, *std::move(socket)}).first;
         opened.push_back(key);
       }
-      wanted.push_back({found->second.id, gateway->uid, gateway->name, listener.name, address.to_string(), &found->second.socket});
+      wanted.push_back({found->second.id, gateway->uid, gateway->name, listener.name, found->second.from.socket.address().to_string(), &found->second.from.socket});
     }
   }
   if (problems.has_errors()) {
-    for (const Key& key : opened) open_.erase(key);
+    for (const Key& key : opened) close(open_.find(key));
     return to_status(problems, absl::StatusCode::kFailedPrecondition);
   }
   prepared_ = std::move(wanted);
@@ -96,7 +143,19 @@ void Listeners::abandon() {
 void Listeners::close_unused() {
   std::set<uint32_t> used;
   for (const Active& a : active_) used.insert(a.id);
-  std::erase_if(open_, [&](const auto& entry) { return !used.contains(entry.second.id); });
+  for (auto at = open_.begin(); at != open_.end();) {
+    auto next = std::next(at);
+    if (!used.contains(at->second.id)) close(at);
+    at = next;
+  }
+}
+
+void Listeners::close(std::map<Key, Open>::iterator at) {
+  if (at->second.from.kept) {
+    at->second.from.key.clear();
+    waiting_.push_back(std::move(at->second.from));
+  }
+  open_.erase(at);
 }
 
 std::vector<v1::BoundListener> Listeners::bound() const {

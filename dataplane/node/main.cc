@@ -10,6 +10,8 @@
 #include "common/base/log.h"
 #include "common/base/status.h"
 #include "dataplane/node/node.h"
+#include "dataplane/node/successor.h"
+#include "dataplane/node/systemd.h"
 #include <spdlog/spdlog.h>
 
 namespace {
@@ -56,6 +58,8 @@ int run(int argc, char** argv) {
   app.add_option("--drain-delay-ms", options.drain_delay_ms, "After SIGTERM: milliseconds that /readyz says 503 while traffic still comes")->capture_default_str();
   app.add_option("--drain-timeout-ms", options.drain_timeout_ms, "After SIGTERM: milliseconds that requests in work may take")->capture_default_str();
   app.add_option("--tunnel-grace-ms", options.tunnel_grace_ms, "After SIGTERM: milliseconds that WebSocket tunnels go on; a second less than --drain-timeout-ms at most")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--drain-idle-ms", options.drain_idle_ms, "After SIGTERM: milliseconds that an idle connection may bring one more request; after a hand-over nearly --drain-timeout-ms")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_flag("--take-over", options.take_over, "Takes over from the node that runs in --state without losing a connection; SIGUSR2 to that node starts this by itself");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -80,15 +84,22 @@ int run(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
-  for (int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
+  for (int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) sigaddset(&signals, s);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all of them inherit it
 
-  auto node = gw::Node::start(options);
+  std::vector<std::string> problems;
+  std::vector<gw::PassedSocket> passed = gw::passed_by_systemd(problems);
+  for (const std::string& problem : problems) spdlog::error("{}", problem);
+  options.on_handed_over = [] { kill(getpid(), SIGTERM); };
+  gw::Successor successor(argc, argv);
+
+  auto node = gw::Node::start(options, std::move(passed));
   if (!node.ok()) {
     std::cerr << "gw-dataplane: " << gw::message_of(node.status()) << "\n";
     return 1;
   }
   spdlog::info("node {} is up, admin on port {}", options.name, (*node)->admin_port());
+  gw::notify_supervisor("MAINPID=" + std::to_string(getpid()) + "\nREADY=1\nSTATUS=serving");
   while (true) {
     int received = 0;
     sigwait(&signals, &received);
@@ -96,7 +107,22 @@ int run(int argc, char** argv) {
       (*node)->reopen_logs();
       continue;
     }
-    spdlog::info("signal {}: draining", received);
+    if (received == SIGUSR2) {
+      auto pid = successor.start();
+      if (pid.ok()) spdlog::info("signal {}: process {} is to take over", received, *pid);
+      else spdlog::error("no new process takes over: {}", gw::message_of(pid.status()));
+      continue;
+    }
+    if (received == SIGCHLD) {
+      if (std::string how = successor.ended(); !how.empty()) spdlog::warn("{}; this process goes on", how);
+      continue;
+    }
+    if ((*node)->gave_away()) {
+      spdlog::info("handed over: draining");
+    } else {
+      spdlog::info("signal {}: draining", received);
+      gw::notify_supervisor("STOPPING=1");
+    }
     return (*node)->stop();
   }
 }

@@ -22,7 +22,10 @@
 #include "dataplane/agent/grpc_channels.h"
 #include "dataplane/agent/node_token.h"
 #include "dataplane/node/admin_server.h"
+#include "dataplane/node/handover.h"
+#include "dataplane/node/ready_file.h"
 #include "dataplane/node/reaper.h"
+#include "dataplane/node/systemd.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/metrics_page.h"
@@ -76,26 +79,21 @@ size_t default_buffer_bytes() {
   return std::max<size_t>(64 << 20, bytes / 4);
 }
 
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) out += c;
-  }
-  return out + "\"";
-}
-
 }  // namespace
 
-class Node::Impl final : public NodeSink, public WorkerCalls {
+class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHost {
  public:
   explicit Impl(NodeOptions options) : options_(std::move(options)), rates_(options_.rate_cells, FastRandom().next()) {}
   ~Impl() override { stop(); }
 
-  absl::Status start();
+  absl::Status start(std::vector<PassedSocket> passed);
   int stop();
+  bool gave_away() const {
+    std::lock_guard lock(mutex_);
+    return handed_over_;
+  }
   void reopen_logs() { log_->reopen(); }
-  uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
+  uint16_t admin_port() const { return admin_ ? admin_->socket().port() : 0; }
   std::vector<v1::BoundListener> bound() const {
     std::lock_guard lock(mutex_);
     return bound_;
@@ -117,24 +115,33 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
     Worker* w = workers_[worker].get();
     return w->post([w, fn = std::move(fn)] { fn(w->stats(), *w->usage()); });
   }
+  // HandoverHost
+  absl::StatusOr<HandoverOffer> offer() override;
+  void withdraw(const std::string& why) override;
+  void handed_over(int pid) override;
 
   absl::Status open_state_dir();
+  absl::StatusOr<PassedSocket> admin_socket(std::vector<PassedSocket>& passed);
+  void start_admin(PassedSocket socket);
+  absl::Status finish_take_over();
+  void start_handover();
+  void post_ready();
   absl::Status open_logs(const Snapshot& snapshot);
   void start_workers();
-  absl::Status start_admin();
-  absl::Status start_agent();
+  absl::Status start_agent(uint16_t admin_port);
   void start_usage();
   template <class Task>
   void on_every_worker(Task task);
   void worker_drained(uint64_t version);
   void tell_health(const HealthChange& change, size_t except);
-  void write_ready_file() const;
   void serve(std::string_view path, std::string_view query, AdminServer::Reply reply);
   AdminServer::Page ready_page(bool verbose) const;
   NodeMetrics node_metrics() const;
 
   NodeOptions options_;
   int state_lock_ = -1;
+  std::unique_ptr<Takeover> takeover_;  // until this process has taken over
+  uint64_t handovers_ = 0;              // that led to this process
   RateTable rates_;
   ClientTable clients_;
   std::unique_ptr<AccessLog> log_;
@@ -144,8 +151,10 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   std::unique_ptr<HealthChecker> health_;
   std::unique_ptr<Listeners> sockets_;
   std::unique_ptr<AdminServer> admin_;
+  bool admin_kept_ = false;  // PassedSocket::kept of its socket
   ConfigAgent agent_;
   std::unique_ptr<UsageClient> usage_;
+  std::unique_ptr<HandoverServer> handover_;
 
   mutable std::mutex mutex_;
   std::vector<v1::BoundListener> bound_;
@@ -155,38 +164,123 @@ class Node::Impl final : public NodeSink, public WorkerCalls {
   mutable std::mutex metrics_mutex_;
   MetricsPage metrics_;
   bool draining_ = false;
+  bool handed_over_ = false;
+  bool cannot_listen_ = false;
+  uint64_t handovers_failed_ = 0;
   bool stopped_ = false;
 };
 
-absl::StatusOr<std::unique_ptr<Node>> Node::start(NodeOptions options) {
+absl::StatusOr<std::unique_ptr<Node>> Node::start(NodeOptions options, std::vector<PassedSocket> passed) {
   auto impl = std::make_unique<Impl>(std::move(options));
-  GW_RETURN_IF_ERROR(impl->start());
+  GW_RETURN_IF_ERROR(impl->start(std::move(passed)));
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::~Node() = default;
 int Node::stop() { return impl_->stop(); }
+bool Node::gave_away() const { return impl_->gave_away(); }
 void Node::reopen_logs() { impl_->reopen_logs(); }
 uint16_t Node::admin_port() const { return impl_->admin_port(); }
 std::vector<v1::BoundListener> Node::listeners() const { return impl_->bound(); }
 AgentStatus Node::agent_status() const { return impl_->agent_status(); }
 
-absl::Status Node::Impl::start() {
+absl::Status Node::Impl::start(std::vector<PassedSocket> passed) {
+  if (options_.take_over) {
+    GW_ASSIGN_OR_RETURN(takeover_, Takeover::ask(options_.state_dir, std::string(build_version()) + "+" + std::string(build_commit())));
+    std::vector<PassedSocket> handed = takeover_->take_listeners();
+    passed.insert(passed.begin(), std::make_move_iterator(handed.begin()), std::make_move_iterator(handed.end()));
+  }
   GW_RETURN_IF_ERROR(open_state_dir());
   if (options_.workers <= 0) options_.workers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   if (options_.max_connections == 0) options_.max_connections = default_connections();
   if (options_.max_buffer_bytes == 0) options_.max_buffer_bytes = default_buffer_bytes();
   if (options_.max_requests == 0) options_.max_requests = options_.max_connections;
   log_ = std::make_unique<AccessLog>(AccessLogOptions{options_.name, options_.state_dir});
-  GW_ASSIGN_OR_RETURN(spool_, UsageSpool::open({options_.state_dir, static_cast<size_t>(options_.workers)}));
+  GW_ASSIGN_OR_RETURN(spool_, UsageSpool::open({.dir = options_.state_dir,
+                                                .workers = static_cast<size_t>(options_.workers),
+                                                .beside_another = takeover_ != nullptr}));
   for (const std::string& problem : spool_->problems()) spdlog::warn("usage spool: {}", problem);
-  sockets_ = std::make_unique<Listeners>(options_.workers, options_.listeners);
+  auto admin = admin_socket(passed);
+  if (!admin.ok()) return make_status(admin.status().code(), "admin listener: " + message_of(admin.status()));
+  sockets_ = std::make_unique<Listeners>(options_.workers, options_.listeners, std::move(passed));
   start_workers();
-  GW_RETURN_IF_ERROR(start_admin());
-  GW_RETURN_IF_ERROR(start_agent());
+  uint16_t admin_port = admin->socket.port();
+  // A taken one is answered by the process before until there is something good to say.
+  if (!takeover_) start_admin(*std::move(admin));
+  GW_RETURN_IF_ERROR(start_agent(admin_port));
+  if (takeover_) start_admin(*std::move(admin));
   start_usage();
-  write_ready_file();
+  if (takeover_) GW_RETURN_IF_ERROR(finish_take_over());
+  post_ready();
+  start_handover();
   return absl::OkStatus();
+}
+
+// What serves the node's state is in force here: the process before may go.
+absl::Status Node::Impl::finish_take_over() {
+  bool serves;
+  {
+    std::lock_guard lock(mutex_);
+    serves = (snapshot_ != nullptr || takeover_->config_version() == 0) && !cannot_listen_;
+  }
+  if (!serves) {
+    return failed_precondition("this process cannot serve version " + std::to_string(takeover_->config_version()) +
+                               ", which the running one serves: " + agent_.status().start_problem);
+  }
+  GW_RETURN_IF_ERROR(takeover_->finish());
+  handovers_ = takeover_->handovers() + 1;
+  spdlog::info("took over from process {}", takeover_->from_pid());
+  takeover_.reset();
+  agent_.resume();
+  return absl::OkStatus();
+}
+
+void Node::Impl::start_handover() {
+  auto server = HandoverServer::start(options_.state_dir, *this);
+  if (server.ok()) handover_ = *std::move(server);
+  else spdlog::warn("this node cannot hand over to a new process: {}", message_of(server.status()));
+}
+
+absl::StatusOr<HandoverOffer> Node::Impl::offer() {
+  using Item = HandoverMessage::Item;
+  {
+    std::lock_guard lock(mutex_);
+    if (draining_) return failed_precondition("this node is draining");
+  }
+  if (absl::Status status = agent_.suspend(HandoverServer::kMessageMs); !status.ok()) {
+    std::lock_guard lock(mutex_);
+    ++handovers_failed_;
+    return status;
+  }
+  HandoverOffer out;
+  out.handovers = handovers_;
+  out.config_version = agent_.status().config_version;
+  out.descriptors.push_back({{Item::What::kLock, false, "", ""}, state_lock_});
+  for (int fd : admin_->socket().fds()) out.descriptors.push_back({{Item::What::kAdmin, admin_kept_, "", ""}, fd});
+  sockets_->each([&](const Listeners::Lent& lent) {
+    for (int fd : lent.socket.fds()) out.descriptors.push_back({{Item::What::kListener, lent.kept, lent.key, lent.name}, fd});
+  });
+  return out;
+}
+
+void Node::Impl::withdraw(const std::string&) {
+  {
+    std::lock_guard lock(mutex_);
+    ++handovers_failed_;
+  }
+  agent_.resume();
+}
+
+void Node::Impl::handed_over(int pid) {
+  // Before this process can end: its supervisor would take its end for the service's.
+  notify_supervisor("MAINPID=" + std::to_string(pid));
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = handed_over_ = true;
+  }
+  admin_->hand_over();
+  usage_->leave_metrics();
+  if (options_.on_handed_over) options_.on_handed_over();
 }
 
 absl::Status Node::Impl::open_state_dir() {
@@ -194,6 +288,10 @@ absl::Status Node::Impl::open_state_dir() {
   std::filesystem::create_directories(options_.state_dir, error);
   if (error) return errno_status("make the state directory " + options_.state_dir, error.value());
   chmod(options_.state_dir.c_str(), 0700);
+  if (takeover_) {
+    state_lock_ = takeover_->take_lock();  // one lock: it is held until the last of both lets go
+    return absl::OkStatus();
+  }
   std::string path = options_.state_dir + "/lock";
   state_lock_ = open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
   if (state_lock_ < 0) return errno_status("open " + path, errno);
@@ -241,17 +339,34 @@ void Node::Impl::tell_health(const HealthChange& change, size_t except) {
               change.authority, what);
 }
 
-absl::Status Node::Impl::start_admin() {
-  auto admin = AdminServer::start(options_.admin_address, options_.admin_port,
-                                  [this](std::string_view path, std::string_view query, AdminServer::Reply reply) {
-                                    serve(path, query, std::move(reply));
-                                  });
-  if (!admin.ok()) return make_status(admin.status().code(), "admin listener: " + message_of(admin.status()));
-  admin_ = *std::move(admin);
-  return absl::OkStatus();
+// One that was passed, where it is the one that was asked for; else a new one.
+absl::StatusOr<PassedSocket> Node::Impl::admin_socket(std::vector<PassedSocket>& passed) {
+  auto there = [this](const PassedSocket& s, bool any_port) {
+    return s.socket.address() == options_.admin_address && (s.socket.port() == options_.admin_port || (any_port && options_.admin_port == 0));
+  };
+  if (takeover_) {
+    auto handed = takeover_->take_admin();
+    if (handed && (handed->kept || there(*handed, true))) return *std::move(handed);
+  }
+  for (auto at = passed.begin(); at != passed.end(); ++at) {
+    if (!at->key.empty() || (at->name != "admin" && !there(*at, false))) continue;
+    PassedSocket out = std::move(*at);
+    passed.erase(at);
+    return out;
+  }
+  auto socket = ListenSocket::open(options_.admin_address, options_.admin_port, 1);
+  if (!socket.ok()) return socket.status();
+  return PassedSocket{.key = {}, .name = {}, .kept = false, .socket = *std::move(socket)};
 }
 
-absl::Status Node::Impl::start_agent() {
+void Node::Impl::start_admin(PassedSocket socket) {
+  admin_kept_ = socket.kept;
+  admin_ = AdminServer::start(std::move(socket.socket), [this](std::string_view path, std::string_view query, AdminServer::Reply reply) {
+    serve(path, query, std::move(reply));
+  });
+}
+
+absl::Status Node::Impl::start_agent(uint16_t admin_port) {
   AgentOptions a;
   a.node = options_.name;
   a.zone = options_.zone;
@@ -262,8 +377,9 @@ absl::Status Node::Impl::start_agent() {
   a.control = options_.control;
   a.join_token_file = options_.join_token_file;
   a.admin_address = options_.admin_address.to_string();
-  a.admin_port = admin_->port();
+  a.admin_port = admin_port;
   a.without_capabilities = options_.without_capabilities;
+  a.suspended = takeover_ != nullptr;  // the process before has not gone yet
   a.make_channel = options_.make_sync_channel ? options_.make_sync_channel : make_grpc_sync_channel;
   return agent_.start(std::move(a), *this);
 }
@@ -336,7 +452,8 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
   std::vector<std::vector<SocketBinding>> bindings(workers_.size());
   for (size_t w = 0; w < workers_.size(); ++w) {
     for (const Listeners::Active& a : sockets_->active()) {
-      SocketBinding b{a.id, a.socket->fd(static_cast<int>(w)), a.gateway_uid, AccessLog::kNowhere, a.name};
+      SocketBinding b{a.id,   a.socket->fds_of(w, workers_.size()),     a.gateway_uid, AccessLog::kNowhere,
+                      a.name, a.socket->fds().size() < workers_.size()};
       for (const auto& gateway : snapshot->gateways()) {
         if (gateway->uid == a.gateway_uid) b.log_target = log_->find(gateway->access_log);
       }
@@ -355,12 +472,17 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
   std::shared_ptr<const Snapshot> served = with_drained(snapshot, *switches_);
   on_every_worker([&](Worker& worker, size_t i) {
     worker.install_config(served, bindings[i]);
-    if (worker.listen_error() != 0) spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
+    if (worker.listen_error() == 0) return;
+    spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
+    std::lock_guard lock(mutex_);
+    cannot_listen_ = true;
   });
   health_->configure(std::move(snapshot));
   sockets_->close_unused();
-  write_ready_file();
+  if (!takeover_) post_ready();
 }
+
+void Node::Impl::post_ready() { write_ready_file(options_.state_dir, options_.name, admin_port(), bound()); }
 
 void Node::Impl::abandon(uint64_t) { sockets_->abandon(); }
 
@@ -392,25 +514,6 @@ void Node::Impl::worker_drained(uint64_t version) {
   agent_.drained(version);
 }
 
-// Who started the node reads here where it can be reached.
-void Node::Impl::write_ready_file() const {
-  std::string text = "{\"node\":" + json_string(options_.name) + ",\"pid\":" + std::to_string(getpid()) +
-                     ",\"admin\":" + std::to_string(admin_port()) + ",\"listeners\":[";
-  bool first = true;
-  for (const v1::BoundListener& b : bound()) {
-    if (!first) text += ",";
-    first = false;
-    text += "{\"gateway\":" + json_string(b.gateway()) + ",\"name\":" + json_string(b.name()) +
-            ",\"address\":" + json_string(b.address()) + ",\"port\":" + std::to_string(b.port()) + "}";
-  }
-  text += "]}\n";
-  std::string path = options_.state_dir + "/ready.json", temporary = path + ".new";
-  FILE* file = std::fopen(temporary.c_str(), "w");
-  bool ok = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (file != nullptr) ok = std::fclose(file) == 0 && ok;
-  if (!ok || std::rename(temporary.c_str(), path.c_str()) != 0) spdlog::warn("cannot write {}", path);
-}
-
 NodeMetrics Node::Impl::node_metrics() const {
   AgentStatus agent = agent_.status();
   NodeMetrics m;
@@ -432,6 +535,8 @@ NodeMetrics Node::Impl::node_metrics() const {
   }
   m.access_log_dropped = log_->dropped_lines();
   std::lock_guard lock(mutex_);
+  m.handovers = handovers_;
+  m.handovers_failed = handovers_failed_;
   m.snapshot_bytes = snapshot_ ? snapshot_->memory_bytes() : 0;
   return m;
 }
@@ -477,21 +582,27 @@ AdminServer::Page Node::Impl::ready_page(bool verbose) const {
 int Node::Impl::stop() {
   if (stopped_) return 0;
   stopped_ = true;
+  handover_.reset();  // one in work is given up
+  const bool handed = gave_away();
   {
     std::lock_guard lock(mutex_);
     draining_ = true;
   }
-  if (options_.drain_delay_ms > 0 && admin_ != nullptr) {
+  if (options_.drain_delay_ms > 0 && admin_ != nullptr && !handed) {
     std::this_thread::sleep_for(std::chrono::milliseconds(options_.drain_delay_ms));
   }
   agent_.stop();  // no new snapshot from here on
   int code = 0;
   if (!workers_.empty()) {
     auto left = std::make_shared<Countdown>(workers_.size());
+    // After a hand-over nobody waits for this process: idle connections may bring their next request until nearly the end.
+    int64_t most_ms = std::max(options_.drain_timeout_ms - 1'000, options_.drain_timeout_ms / 2);
+    int64_t idle_ms = handed ? most_ms : std::min(options_.drain_idle_ms, most_ms);
     for (auto& worker : workers_) {
       Worker* w = worker.get();
-      if (!w->post([w, left] { w->drain([left] { left->done(); }); })) left->done();
+      if (!w->post([w, idle_ms, left] { w->drain(idle_ms, [left] { left->done(); }); })) left->done();
     }
+    sockets_.reset();  // what the workers accept from until then is theirs
     if (!left->wait_for(options_.drain_timeout_ms)) {
       spdlog::warn("drain: connections are left after {} ms; they are cut", options_.drain_timeout_ms);
       on_every_worker([](Worker& worker, size_t) { worker.abort_all(); });

@@ -32,6 +32,8 @@ struct NodeOptions {
   // drain_timeout to end.
   int64_t drain_delay_ms = 0;
   int64_t drain_timeout_ms = 30'000;
+  // An idle connection may bring one more request for so long; after a hand-over nearly as long as drain_timeout.
+  int64_t drain_idle_ms = 1'000;
   // Tunnels have so long from then on, a second less than drain_timeout at most: their clients are told before they are cut.
   int64_t tunnel_grace_ms = 30'000;
   // Client connections of the whole node; 0: a third of the descriptors that the process may open.
@@ -42,6 +44,10 @@ struct NodeOptions {
   size_t max_requests = 0;
   int64_t max_loop_lag_ms = 100;
   size_t rate_cells = 1 << 18;
+  // Takes over from the process that runs in state_dir: its sockets, lock and state. It goes on if this start fails.
+  bool take_over = false;
+  // The node is another process's now: call stop(). On a thread of the node's.
+  std::function<void()> on_handed_over;
   // Channels to the control plane; null: the gRPC ones.
   std::function<std::unique_ptr<SyncChannel>(const std::string&)> make_sync_channel;
   std::function<std::unique_ptr<TelemetryChannel>(const std::string&)> make_telemetry_channel;
@@ -50,12 +56,15 @@ struct NodeOptions {
 class Node {
  public:
   // Opens the state directory, starts everything, and puts in force what the disk holds. Errors name file or address and cure.
-  static absl::StatusOr<std::unique_ptr<Node>> start(NodeOptions options);
+  // `passed`: sockets that the process was started with.
+  static absl::StatusOr<std::unique_ptr<Node>> start(NodeOptions options, std::vector<PassedSocket> passed = {});
   // stop(), if it was not called.
   ~Node();
 
   // Drains, delivers usage, ends. Says what is left. Returns the process's exit code.
   int stop();
+  // Another process has taken over: what is left is to drain.
+  bool gave_away() const;
   // Reopens log files.
   void reopen_logs();
 

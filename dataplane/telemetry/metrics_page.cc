@@ -236,6 +236,8 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.single(metric::kUsageUnacknowledged, node.usage_unacknowledged);
   out.single(metric::kUsageLost, node.usage_lost);
   out.single(metric::kAccessLogDropped, node.access_log_dropped);
+  out.single(metric::kHandovers, node.handovers);
+  out.single(metric::kHandoversFailed, node.handovers_failed);
   out.family(metric::kBuildInfo);
   out.sample({{"version", node.version}, {"commit", node.commit}}, 1);
   return out.take();

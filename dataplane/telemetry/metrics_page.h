@@ -33,6 +33,7 @@ struct NodeMetrics {
   uint64_t usage_events = 0, usage_unacknowledged = 0, usage_lost = 0;
   uint64_t access_log_dropped = 0;
   uint64_t snapshot_bytes = 0;
+  uint64_t handovers = 0, handovers_failed = 0;
 };
 
 class MetricsPage {

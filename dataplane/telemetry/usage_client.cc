@@ -83,6 +83,11 @@ class UsageClient::Impl final : public TelemetryEvents {
     if (thread_.joinable()) thread_.join();
   }
 
+  void leave_metrics() {
+    std::lock_guard lock(inbox_->mu);
+    leaves_metrics_ = true;
+  }
+
   bool drain(int64_t timeout_ms) {
     {
       std::lock_guard lock(inbox_->mu);
@@ -191,6 +196,10 @@ class UsageClient::Impl final : public TelemetryEvents {
 
   void send_metrics() {
     if (!open_ || !options_.metrics) return;
+    {
+      std::lock_guard lock(inbox_->mu);
+      if (leaves_metrics_) return;
+    }
     v1::NodeReport report;
     report.set_node(options_.node);
     options_.metrics(*report.mutable_metrics());
@@ -238,7 +247,7 @@ class UsageClient::Impl final : public TelemetryEvents {
   UsageSpool& spool_;
   WorkerCalls& workers_;
   const std::shared_ptr<Inbox> inbox_;
-  bool stopping_ = false, draining_ = false;  // under inbox_->mu
+  bool stopping_ = false, draining_ = false, leaves_metrics_ = false;  // under inbox_->mu
 
   // The client's thread.
   std::unique_ptr<TelemetryChannel> channel_;
@@ -262,6 +271,7 @@ UsageClient::UsageClient(UsageClientOptions options, UsageSpool& spool, WorkerCa
     : impl_(std::make_unique<Impl>(std::move(options), spool, workers)) {}
 UsageClient::~UsageClient() { stop(); }
 void UsageClient::start() { impl_->start(); }
+void UsageClient::leave_metrics() { impl_->leave_metrics(); }
 bool UsageClient::drain(int64_t timeout_ms) { return impl_->drain(timeout_ms); }
 void UsageClient::stop() { impl_->stop(); }
 UsageState UsageClient::state() const { return impl_->state(); }

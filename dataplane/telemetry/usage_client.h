@@ -63,6 +63,8 @@ class UsageClient {
   ~UsageClient();
 
   void start();
+  // Another process reports the metrics of this node from now on.
+  void leave_metrics();
   // Seals and sends everything; returns when all is acknowledged (true), or `timeout_ms` has passed (false: state() says
   // what is left; it stays in the spool and goes out after the next start). Call when the workers have no exchanges left
   // but still run.

@@ -112,6 +112,7 @@ bool UsageMeter::seal() {
 
 absl::StatusOr<std::unique_ptr<UsageSpool>> UsageSpool::open(UsageSpoolOptions options) {
   std::unique_ptr<UsageSpool> spool(new UsageSpool);
+  spool->beside_another_ = options.beside_another;
   GW_RETURN_IF_ERROR(spool->take_over(options.dir));
   size_t tables = options.file_bytes_max / UsageFile::kTableBytes;
   for (size_t i = 0; i < options.workers; ++i) {
@@ -147,21 +148,36 @@ absl::Status UsageSpool::take_over(const std::string& dir) {
                           " usage spools of earlier runs; the rest is sent after the next start");
       break;
     }
-    std::string path = dir + "/" + name;
-    auto file = UsageFile::open_old(path);
-    if (!file.ok()) {
-      if (file.status().code() != absl::StatusCode::kDataLoss) return file.status();
-      std::rename(path.c_str(), (path + ".damaged").c_str());
-      problems_.push_back(message_of(file.status()) + "; set aside as " + name + ".damaged");
-      continue;
-    }
-    if ((*file)->empty()) {
-      (*file)->remove();
-      continue;
-    }
-    old_.push_back(*std::move(file));
+    GW_RETURN_IF_ERROR(take_over_file(dir + "/" + name));
   }
   return absl::OkStatus();
+}
+
+absl::Status UsageSpool::take_over_file(const std::string& path) {
+  auto file = UsageFile::open_old(path);
+  if (file.ok()) {
+    if ((*file)->empty()) (*file)->remove();
+    else old_.push_back(*std::move(file));
+    return absl::OkStatus();
+  }
+  if (beside_another_ && file.status().code() == absl::StatusCode::kFailedPrecondition) {
+    in_use_.push_back(path);
+    return absl::OkStatus();
+  }
+  if (beside_another_ && file.status().code() == absl::StatusCode::kNotFound) return absl::OkStatus();  // delivered and removed
+  if (file.status().code() != absl::StatusCode::kDataLoss) return file.status();
+  std::rename(path.c_str(), (path + ".damaged").c_str());
+  problems_.push_back(message_of(file.status()) + "; set aside as " + path + ".damaged");
+  return absl::OkStatus();
+}
+
+// What the process beside this one has left undelivered when it ended.
+void UsageSpool::take_over_left() {
+  std::vector<std::string> paths;
+  paths.swap(in_use_);
+  for (const std::string& path : paths) {
+    if (absl::Status status = take_over_file(path); !status.ok()) problems_.push_back(message_of(status));
+  }
 }
 
 std::vector<v1::UsageBatch> UsageSpool::sealed(const std::map<uint64_t, uint64_t>& sent, size_t max) const {
@@ -195,6 +211,7 @@ void UsageSpool::acknowledged(uint64_t boot, uint64_t sequence) {
 }
 
 absl::Status UsageSpool::maintain() {
+  take_over_left();
   absl::Status first = absl::OkStatus();
   for (const auto& file : files_) {
     absl::Status status = file->maintain();

@@ -63,6 +63,8 @@ struct UsageSpoolOptions {
   size_t workers = 1;
   // Most bytes of one worker's file; a table of 4,096 cells takes 388 KiB. Disk is taken as it is needed.
   size_t file_bytes_max = size_t{96} << 20;
+  // An earlier process still drains in this directory: its files are left to it, and taken over when it has ended.
+  bool beside_another = false;
 };
 
 // Owner: the node. One thread at a time (the usage client's); the meters are the workers', who must have ended before the
@@ -93,6 +95,11 @@ class UsageSpool {
  private:
   UsageSpool() = default;
   absl::Status take_over(const std::string& dir);
+  absl::Status take_over_file(const std::string& path);
+  void take_over_left();
+
+  bool beside_another_ = false;
+  std::vector<std::string> in_use_;  // paths of another process's files
 
   std::vector<std::unique_ptr<UsageFile>> files_;  // this process's
   std::vector<std::unique_ptr<UsageFile>> old_;

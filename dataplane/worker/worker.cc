@@ -73,7 +73,7 @@ void Worker::start() {
     end_of_turn();
     mirrors_.close_all();
     pool_.close_all();
-    for (Socket& socket : sockets_) socket.listener.reset();
+    for (Socket& socket : sockets_) socket.listeners.clear();
     tick_timer_.cancel();
     service_timers_.clear();
     if (log_ != nullptr) log_->flush();
@@ -100,13 +100,20 @@ void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std:
   for (uint32_t id = 0; id < sockets_.size(); ++id) {
     auto wanted = std::find_if(sockets.begin(), sockets.end(), [&](const SocketBinding& b) { return b.id == id; });
     if (wanted == sockets.end()) {
-      sockets_[id].listener.reset();
+      sockets_[id].listeners.clear();
       sockets_[id].gateway_uid = 0;
       sockets_[id].gateway = nullptr;
-    } else if (sockets_[id].listener == nullptr && !draining_) {
-      sockets_[id].listener = std::make_unique<Listener>(loop_, wanted->fd, [this, id](int fd) { accept(id, fd); });
-      if (int error = sockets_[id].listener->error(); error != 0) listen_error_ = error;
+    } else if (sockets_[id].listeners.empty() && !draining_) {
+      listen(id, *wanted);
     }
+  }
+}
+
+void Worker::listen(uint32_t id, const SocketBinding& binding) {
+  for (int socket : binding.fds) {
+    auto listener = std::make_unique<Listener>(loop_, socket, binding.shared, [this, id](int fd) { accept(id, fd); });
+    if (listener->error() != 0) listen_error_ = listener->error();
+    sockets_[id].listeners.push_back(std::move(listener));
   }
 }
 
@@ -239,13 +246,13 @@ void Worker::end_of_turn() {
   }
 }
 
-void Worker::drain(std::function<void()> idle) {
+void Worker::drain(int64_t idle_ms, std::function<void()> idle) {
   draining_ = true;
   on_idle_ = std::move(idle);
-  for (Socket& socket : sockets_) socket.listener.reset();
+  for (Socket& socket : sockets_) socket.listeners.clear();
   for (http1::ServerSession* session = sessions_; session != nullptr;) {
     http1::ServerSession* next = session->next;
-    session->drain();
+    session->drain(idle_ms);
     session = next;
   }
   loop_.defer(turn_task_);

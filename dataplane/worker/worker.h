@@ -28,10 +28,11 @@ namespace gw {
 // A listening socket and what it serves now.
 struct SocketBinding {
   uint32_t id = 0;            // given out once by the node, never again
-  int fd = -1;                // this worker's
+  std::vector<int> fds = {};  // that this worker accepts from
   uint64_t gateway_uid = 0;
   uint32_t log_target = UINT32_MAX;
   std::string listener = {};  // of the Gateway, by name; empty: its first
+  bool shared = false;        // other workers accept from the same descriptors
 };
 
 struct WorkerOptions {
@@ -71,8 +72,9 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void apply_health(const HealthChange& change) { pool_.apply(change); }
   // `snapshot`: the one in force, as the switches leave its upstreams (with_drained).
   void install_switches(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const Switches> switches);
-  // loop: stops accepting; every connection ends after the exchange in work. `idle` is called once none is left.
-  void drain(std::function<void()> idle);
+  // loop: stops accepting; every connection ends after the exchange in work, and one without may bring one more request for
+  // `idle_ms`. `idle` is called once none is left.
+  void drain(int64_t idle_ms, std::function<void()> idle);
   // loop: cuts what is left.
   void abort_all();
   // loop
@@ -85,7 +87,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
 
  private:
   struct Socket {
-    std::unique_ptr<Listener> listener;
+    std::vector<std::unique_ptr<Listener>> listeners;
     uint64_t gateway_uid = 0;
     const GatewayConfig* gateway = nullptr;  // in the tables in force
     uint32_t log_target = UINT32_MAX;
@@ -122,6 +124,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void count(const Policy& policy, PolicyCount what) override;
   void count_plan(const PlanConfig& plan, PolicyCount what) override;
 
+  void listen(uint32_t id, const SocketBinding& binding);
   void accept(uint32_t socket, int fd);
   bool has_room(uint32_t socket);
   void configure(Socket& socket);

@@ -73,7 +73,7 @@ void WorkerFixture::on_worker(const std::function<void(Worker&)>& fn) {
 void WorkerFixture::install(const std::string& yaml) {
   Tables tables = maker_.make(yaml);
   tables_ = tables;
-  std::vector<SocketBinding> bindings{{0, socket_->fd(0), tables.snapshot->gateways().front()->uid, UINT32_MAX}};
+  std::vector<SocketBinding> bindings{{0, socket_->fds(), tables.snapshot->gateways().front()->uid, UINT32_MAX}};
   on_worker([&](Worker& worker) {
     worker.install_directory(tables.directory);
     worker.install_quota(tables.quota);

@@ -437,6 +437,74 @@ TEST_CASE("a node that is stopped says goodbye, and leaves what it had on disk")
   CHECK(LastGoodStore(w.dir.path()).load().content.has_value());
 }
 
+TEST_CASE("a suspended agent has left without a goodbye, with all on disk, and writes and dials no more until it goes on") {
+  World w;
+  w.connect();
+  w.control.offer(w.config.whole());
+  w.control.activate(1);
+  w.control.ack(v1::ACTIVE, 1);
+  w.control.offer(w.config.change("two"));
+  w.control.ack(v1::BUILT, 2);
+  REQUIRE(w.agent->suspend(60'000).ok());
+  REQUIRE(w.sink.wait_for("abandon 2"));
+  auto disk = LastGoodStore(w.dir.path()).load();
+  REQUIRE(disk.content.has_value());
+  CHECK(disk.content->at(v1::STREAM_CONFIG).version() == 1);
+  {
+    std::lock_guard lock(w.control.mu);
+    CHECK(w.control.events == nullptr);
+    for (const v1::FromNode& m : w.control.received) CHECK_FALSE(m.has_goodbye());
+  }
+  SECTION("and goes on") {
+    w.agent->resume();
+    REQUIRE(w.control.wait_opens(2));
+    w.control.welcome();
+    w.control.offer(w.config.whole());
+    w.control.activate(3);
+    w.control.ack(v1::ACTIVE, 3);
+  }
+  SECTION("or ends") {
+    for (int slot = 0; slot < 2; ++slot) std::filesystem::remove(w.dir.path() + "/last_good." + std::to_string(slot));
+    w.agent->stop();
+    CHECK_FALSE(LastGoodStore(w.dir.path()).load().content.has_value());
+    std::lock_guard lock(w.control.mu);
+    CHECK(w.control.tokens.size() == 1);
+  }
+}
+
+TEST_CASE("an agent that cannot write does not stand still: it says so and goes on") {
+  World w;
+  std::filesystem::create_directory(w.dir.path() + "/last_good.0.tmp");
+  std::filesystem::create_directory(w.dir.path() + "/last_good.1.tmp");
+  w.connect();
+  w.control.offer(w.config.whole());
+  w.control.activate(1);
+  w.control.ack(v1::ACTIVE, 1);
+  CHECK_FALSE(w.agent->suspend(60'000).ok());
+  REQUIRE(w.control.wait_opens(2));
+}
+
+TEST_CASE("an agent that begins suspended serves what is on disk, and dials when it may") {
+  World w;
+  w.connect();
+  w.control.offer(w.config.whole());
+  w.control.activate(1);
+  w.control.ack(v1::PERSISTED, 1);
+  w.agent->stop();
+  w.agent = std::make_unique<ConfigAgent>();
+  w.sink.take();
+  AgentOptions options = w.options();
+  options.suspended = true;
+  REQUIRE(w.agent->start(options, w.sink).ok());
+  CHECK(w.agent->status().config_version == 1);
+  {
+    std::lock_guard lock(w.control.mu);
+    CHECK(w.control.tokens.size() == 1);
+  }
+  w.agent->resume();
+  REQUIRE(w.control.wait_opens(2));
+}
+
 TEST_CASE("a node needs a name and a state directory") {
   World w;
   AgentOptions options = w.options();

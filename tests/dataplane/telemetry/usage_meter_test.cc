@@ -297,3 +297,33 @@ TEST_CASE("two processes cannot share a state directory") {
   CHECK(second.status().code() == absl::StatusCode::kFailedPrecondition);
   CHECK(message_of(second.status()).find("state directory of its own") != std::string::npos);
 }
+
+TEST_CASE("a process that takes over leaves the files of the one that drains, and has what it left when it ended") {
+  TempDir dir;
+  Objects o;
+  auto first = open(dir.path());
+  for (int i = 0; i < 5; ++i) first->meter(0).record(o.record(200));
+  auto second = UsageSpool::open({.dir = dir.path(), .beside_another = true});
+  REQUIRE(second.ok());
+  (*second)->meter(0).record(o.record(200));
+  (*second)->meter(0).seal();
+  first->meter(0).record(o.record(200));
+  REQUIRE((*second)->maintain().ok());
+  CHECK(requests((*second)->sealed({}, 10)) == 1);
+  SECTION("undelivered") {
+    first.reset();
+    REQUIRE((*second)->maintain().ok());
+    CHECK(requests((*second)->sealed({}, 10)) == 7);
+  }
+  SECTION("delivered") {
+    first->meter(0).seal();
+    auto batches = first->sealed({}, 10);
+    REQUIRE(batches.size() == 1);
+    first->acknowledged(batches[0].boot(), batches[0].sequence());
+    first.reset();
+    REQUIRE((*second)->maintain().ok());
+    CHECK(requests((*second)->sealed({}, 10)) == 1);
+    CHECK(spool_files(dir.path()) == 1);
+  }
+  CHECK((*second)->problems().empty());
+}

@@ -237,7 +237,7 @@ TEST_CASE("Draining answers what is in work, closes what is idle, and takes noth
   std::condition_variable changed;
   bool drained = false;
   gw.on_worker([&](Worker& worker) {
-    worker.drain([&] {
+    worker.drain(0, [&] {
       std::lock_guard lock(mutex);
       drained = true;
       changed.notify_all();

@@ -354,7 +354,7 @@ TEST_CASE("A node that goes away gives tunnels their grace, then says so between
   Connection client = open_socket(gw);
   CHECK(client.take(5) == std::string_view("\x82\x06" "abc", 5));
   gw.on_worker([&](Worker& worker) {
-    worker.drain([&] {
+    worker.drain(0, [&] {
       std::lock_guard lock(mutex);
       drained = true;
       changed.notify_all();
