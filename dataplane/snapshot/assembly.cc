@@ -11,8 +11,50 @@ bool contains(const std::vector<uint64_t>& list, uint64_t uid) { return std::fin
 
 template <class Source>
 const Source* find(const ByUid<Source>& map, uint64_t uid) {
-  auto at = map.find(uid);
-  return at == map.end() ? nullptr : at->second.get();
+  auto at = map->find(uid);
+  return at == map->end() ? nullptr : at->second.get();
+}
+
+size_t memory_of(const RouteSource& r) {
+  size_t bytes = sizeof(RouteSource) + sizeof(RouteConfig) + 2 * 32 + r.config->name.capacity() + r.config->match->memory_bytes();
+  bytes += (r.policies.capacity() + r.upstreams.capacity()) * sizeof(uint64_t);
+  if (r.config->websocket) bytes += sizeof(WebSocketRule) + r.config->websocket->origins.capacity() * 64;
+  if (r.config->mirror) bytes += sizeof(MirrorRule);
+  if (const auto* respond = std::get_if<RespondWith>(&r.config->to)) bytes += respond->body.capacity();
+  return bytes;
+}
+
+size_t memory_of(const ApiOnGateway& served) {
+  size_t bytes = sizeof(ServedApi) + 64 + served.routes.capacity() * 32;
+  for (const auto& route : served.routes) {
+    bytes += sizeof(Route) + 16 + (route->chain.capacity() + route->auth.capacity()) * sizeof(ChainEntry);
+  }
+  return bytes;
+}
+
+// The group with the changes put in; `changes` by uid, null for those that are no longer the Api's.
+std::shared_ptr<const RouteGroup> merge(const RouteGroup* before, const RouteChanges& changes) {
+  auto out = std::make_shared<RouteGroup>();
+  auto change = changes.begin();
+  auto take = [&] {
+    if (change->second) out->routes.push_back(change->second);
+    ++change;
+  };
+  if (before != nullptr) {
+    out->routes.reserve(before->routes.size() + changes.size());
+    for (const auto& route : before->routes) {
+      while (change != changes.end() && change->first < route->config->uid) take();
+      if (change != changes.end() && change->first == route->config->uid) {
+        take();
+      } else {
+        out->routes.push_back(route);
+      }
+    }
+  }
+  while (change != changes.end()) take();
+  out->routes.shrink_to_fit();
+  for (const auto& route : out->routes) out->bytes += memory_of(*route);
+  return out;
 }
 
 uint16_t first_at(const std::vector<ChainEntry>& chain, Phase phase) {
@@ -22,10 +64,11 @@ uint16_t first_at(const std::vector<ChainEntry>& chain, Phase phase) {
 
 }  // namespace
 
-SnapshotAssembly::SnapshotAssembly(const Objects& before, const Snapshot* last, Objects& next, BuildStats& stats,
-                                   DiagnosticList& diagnostics)
-    : before_(before), last_(last), next_(next), stats_(stats), diagnostics_(diagnostics) {
-  for (const auto& [uid, policy] : next_.policies) {
+SnapshotAssembly::SnapshotAssembly(const Objects& before, const Snapshot* last, Objects& next, RouteChanges routes,
+                                   BuildStats& stats, DiagnosticList& diagnostics)
+    : before_(before), last_(last), next_(next), stats_(stats), diagnostics_(diagnostics), changed_routes_(std::move(routes)) {
+  if (before_.policies.shares(next_.policies)) return;
+  for (const auto& [uid, policy] : *next_.policies) {
     if (find(before_.policies, uid) != policy.get()) changed_policies_.insert(uid);
   }
 }
@@ -85,12 +128,27 @@ bool SnapshotAssembly::check_route(const RouteSource& route) {
          (!route.auth || check_policies(route.auth->policies, Use::kAuth, label, "spec.auth"));
 }
 
+// Whether an object that did not change itself may refer to what is no longer there, or no longer fits.
+bool SnapshotAssembly::references_may_break() const {
+  if (!before_.gateways.shares(next_.gateways) || !before_.apis.shares(next_.apis) || !before_.policies.shares(next_.policies) ||
+      !before_.plans.shares(next_.plans)) {
+    return true;
+  }
+  if (before_.upstreams.shares(next_.upstreams)) return false;
+  return std::any_of(before_.upstreams->begin(), before_.upstreams->end(),
+                     [&](const auto& entry) { return next_.upstreams->count(entry.first) == 0; });
+}
+
 bool SnapshotAssembly::check_references() {
   bool ok = true;
-  for (const auto& [uid, g] : next_.gateways) {
+  if (!references_may_break()) {
+    for (const auto& [uid, r] : changed_routes_) ok = (!r || check_route(*r)) && ok;
+    return ok;
+  }
+  for (const auto& [uid, g] : *next_.gateways) {
     ok = check_policies(g->policies, Use::kChain, {"Gateway", g->config.name}, "spec.policies") && ok;
   }
-  for (const auto& [uid, a] : next_.apis) {
+  for (const auto& [uid, a] : *next_.apis) {
     ObjectLabel label{"Api", a->config->name};
     if (a->auth.policies.empty() && !a->auth.allow_anonymous) {
       diagnostics_.error("GW3007", label, "spec.auth", "nobody could pass");
@@ -99,18 +157,21 @@ bool SnapshotAssembly::check_references() {
     ok = check_policies(a->policies, Use::kChain, label, "spec.policies") &&
          check_policies(a->auth.policies, Use::kAuth, label, "spec.auth") && ok;
   }
-  for (const auto& [uid, p] : next_.plans) {
+  for (const auto& [uid, p] : *next_.plans) {
     ok = check_policies(p->policies, Use::kPlan, {"Plan", p->config.name}, "spec.policies") && ok;
   }
-  for (const auto& [uid, r] : next_.routes) ok = check_route(*r) && ok;
+  for (const auto& [api, group] : *next_.groups) {
+    for (const auto& r : group->routes) ok = check_route(*r) && ok;
+  }
   return ok;
 }
 
 void SnapshotAssembly::make_plans() {
-  ByUid<PlanConfig> made;
-  for (const auto& [uid, source] : next_.plans) {
+  if (before_.plans.shares(next_.plans) && changed_policies_.empty()) return;
+  std::map<uint64_t, std::shared_ptr<const PlanConfig>> made;
+  for (const auto& [uid, source] : *next_.plans) {
     if (!changed(uid, &Objects::plans) && !policies_changed(source->policies)) {
-      made[uid] = next_.plan_configs[uid];
+      made[uid] = next_.plan_configs->at(uid);
       continue;
     }
     auto plan = std::make_shared<PlanConfig>(source->config);
@@ -122,21 +183,43 @@ void SnapshotAssembly::make_plans() {
                      [](const ChainEntry& a, const ChainEntry& b) { return a.policy->phase() < b.policy->phase(); });
     made[uid] = std::move(plan);
   }
-  next_.plan_configs = std::move(made);
+  next_.plan_configs.set(std::move(made));
 }
 
-void SnapshotAssembly::group_routes() {
-  for (const auto& [uid, route] : next_.routes) routes_of_[route->api].push_back(route);
+void SnapshotAssembly::change_routes() {
+  std::map<uint64_t, RouteChanges> by_api;
+  for (const auto& [uid, route] : changed_routes_) {
+    auto same = [uid = uid](const RouteSource& r) { return r.config->uid == uid; };
+    const auto* before = next_.routes.find(uid, same);
+    if (before != nullptr) by_api[(*before)->api][uid] = nullptr;
+    if (route) {
+      by_api[route->api][uid] = route;
+      next_.routes.put(uid, route, same);
+    } else {
+      next_.routes.erase(uid, same);
+    }
+  }
+  for (const auto& [api, changes] : by_api) {
+    auto group = merge(find(next_.groups, api), changes);
+    if (group->routes.empty()) {
+      next_.groups.edit().erase(api);
+    } else {
+      next_.groups.edit()[api] = std::move(group);
+    }
+  }
 }
 
 void SnapshotAssembly::make_routers() {
-  ByUid<ApiRouter> made;
-  for (const auto& [uid, api] : next_.apis) {
-    const Routes& routes = routes_of_[uid];
-    auto at = next_.routers.find(uid);
-    if (at != next_.routers.end() && at->second->base() == api->base &&
-        std::equal(routes.begin(), routes.end(), at->second->routes().begin(), at->second->routes().end(),
-                   [](const auto& source, const auto& match) { return source->config->match == match; })) {
+  std::map<uint64_t, std::shared_ptr<const ApiRouter>> made;
+  static const RouteGroup kNone;
+  for (const auto& [uid, api] : *next_.apis) {
+    const RouteGroup* group = find(next_.groups, uid);
+    const auto& routes = group != nullptr ? group->routes : kNone.routes;
+    auto at = next_.routers->find(uid);
+    if (at != next_.routers->end() && at->second->base() == api->base &&
+        (group == find(before_.groups, uid) ||
+         std::equal(routes.begin(), routes.end(), at->second->routes().begin(), at->second->routes().end(),
+                    [](const auto& source, const auto& match) { return source->config->match == match; }))) {
       made[uid] = at->second;
       continue;
     }
@@ -146,7 +229,7 @@ void SnapshotAssembly::make_routers() {
     made[uid] = std::make_shared<ApiRouter>(api->config->base_path, std::move(matches));
     ++stats_.apis_built;
   }
-  next_.routers = std::move(made);
+  next_.routers.set(std::move(made));
 }
 
 void SnapshotAssembly::add_level(const std::vector<uint64_t>& uids, Place place, const GatewaySource& gateway,
@@ -215,22 +298,31 @@ std::shared_ptr<const Route> SnapshotAssembly::make_route(const GatewaySource& g
 
 std::shared_ptr<const ApiOnGateway> SnapshotAssembly::serve(const GatewaySource& gateway, const ApiSource& api) {
   uint64_t gateway_uid = gateway.config.uid, api_uid = api.config->uid;
-  const Routes& routes = routes_of_[api_uid];
-  auto held = before_.served.find({gateway_uid, api_uid});
-  const ServedApi* last = held == before_.served.end() ? nullptr : &held->second;
+  static const auto kNone = std::make_shared<const RouteGroup>();
+  auto grouped = next_.groups->find(api_uid);
+  const auto& group = grouped != next_.groups->end() ? grouped->second : kNone;
+  auto held = before_.served->find({gateway_uid, api_uid});
+  const ServedApi* last = held == before_.served->end() ? nullptr : &held->second;
   // Whether a Route of before may be taken over at all.
   bool above = !last || changed(gateway_uid, &Objects::gateways) || changed(api_uid, &Objects::apis) ||
                policies_changed(gateway.policies) || policies_changed(api.policies) || policies_changed(api.auth.policies);
+  ServedApi& out = made_[{gateway_uid, api_uid}];
+  if (!above && changed_policies_.empty() && last->group == group) {
+    out = *last;
+    stats_.routes_shared += group->routes.size();
+    return last->served;
+  }
   auto served = std::make_shared<ApiOnGateway>();
   served->api = api.config;
-  served->router = next_.routers[api_uid];
-  served->routes.reserve(routes.size());
+  served->router = next_.routers->at(api_uid);
+  served->routes.reserve(group->routes.size());
   size_t shared = 0, at = 0;  // both lists are in order of uid
-  for (const auto& source : routes) {
+  for (const auto& source : group->routes) {
     std::shared_ptr<const Route> route;
     if (!above) {
-      while (at < last->sources.size() && last->sources[at]->config->uid < source->config->uid) ++at;
-      bool same = at < last->sources.size() && last->sources[at] == source && !policies_changed(source->policies) &&
+      const auto& sources = last->group->routes;
+      while (at < sources.size() && sources[at]->config->uid < source->config->uid) ++at;
+      bool same = at < sources.size() && sources[at] == source && !policies_changed(source->policies) &&
                   !(source->auth && policies_changed(source->auth->policies));
       if (same) route = last->served->routes[at];
     }
@@ -243,18 +335,18 @@ std::shared_ptr<const ApiOnGateway> SnapshotAssembly::serve(const GatewaySource&
     served->routes.push_back(std::move(route));
   }
   stats_.routes_shared += shared;
-  if (last && shared == routes.size() && last->sources.size() == routes.size() && last->served->router == served->router &&
+  if (last && shared == group->routes.size() && last->group->routes.size() == shared && last->served->router == served->router &&
       last->served->api == served->api) {
-    next_.served[{gateway_uid, api_uid}] = *last;
+    out = *last;
     return last->served;
   }
-  next_.served[{gateway_uid, api_uid}] = {served, routes};
+  out = {served, group, memory_of(*served)};
   return served;
 }
 
 std::shared_ptr<const GatewayConfig> SnapshotAssembly::make_gateway(const GatewaySource& gateway) {
   auto out = std::make_shared<GatewayConfig>(gateway.config);
-  for (const auto& [uid, api] : next_.apis) {
+  for (const auto& [uid, api] : *next_.apis) {
     if (contains(api->gateways, gateway.config.uid)) out->apis.push_back(serve(gateway, *api));
   }
   const GatewayConfig* last = nullptr;
@@ -290,43 +382,43 @@ std::shared_ptr<const GatewayConfig> SnapshotAssembly::make_gateway(const Gatewa
   return out;
 }
 
+// By dense index. Where none changed, the snapshot before has the list.
+void SnapshotAssembly::take_upstreams(Snapshot& out) const {
+  if (last_ != nullptr && before_.upstreams.shares(next_.upstreams)) {
+    out.upstreams_ = last_->upstreams_;
+    return;
+  }
+  auto list = std::make_shared<std::vector<std::shared_ptr<const UpstreamConfig>>>();
+  next_.upstream_bytes = 0;
+  for (const auto& [uid, upstream] : *next_.upstreams) {
+    if (upstream->index >= list->size()) list->resize(upstream->index + 1);
+    (*list)[upstream->index] = upstream;
+    next_.upstream_bytes += sizeof(UpstreamConfig) + upstream->targets.capacity() * (sizeof(UpstreamTarget) + 64);
+  }
+  out.upstreams_ = std::move(list);
+}
+
 size_t SnapshotAssembly::memory() const {
-  size_t bytes = sizeof(Snapshot);
-  for (const auto& [uid, r] : next_.routes) {
-    bytes += sizeof(RouteSource) + sizeof(RouteConfig) + 2 * 32 + r->config->name.capacity() + r->config->match->memory_bytes();
-    bytes += (r->policies.capacity() + r->upstreams.capacity()) * sizeof(uint64_t);
-    if (r->config->websocket) bytes += sizeof(WebSocketRule) + r->config->websocket->origins.capacity() * 64;
-    if (r->config->mirror) bytes += sizeof(MirrorRule);
-    if (const auto* respond = std::get_if<RespondWith>(&r->config->to)) bytes += respond->body.capacity();
-  }
-  for (const auto& [uid, router] : next_.routers) bytes += router->memory_bytes();
-  for (const auto& [key, s] : next_.served) {
-    bytes += sizeof(ServedApi) + 64 + (s.sources.capacity() + s.served->routes.capacity()) * 16;
-    for (const auto& route : s.served->routes) {
-      bytes += sizeof(Route) + 16 + (route->chain.capacity() + route->auth.capacity()) * sizeof(ChainEntry);
-    }
-  }
-  for (const auto& [uid, u] : next_.upstreams) bytes += sizeof(UpstreamConfig) + u->targets.capacity() * (sizeof(UpstreamTarget) + 64);
-  bytes += next_.policies.size() * 1024 + next_.plans.size() * 512 + next_.apis.size() * 1024 + next_.gateways.size() * 2048;
-  return bytes;
+  size_t bytes = sizeof(Snapshot) + next_.upstream_bytes;
+  for (const auto& [api, group] : *next_.groups) bytes += group->bytes + group->routes.capacity() * 16;
+  for (const auto& [uid, router] : *next_.routers) bytes += router->memory_bytes();
+  for (const auto& [key, s] : *next_.served) bytes += s.bytes;
+  return bytes + next_.policies->size() * 1024 + next_.plans->size() * 512 + next_.apis->size() * 1024 + next_.gateways->size() * 2048;
 }
 
 std::shared_ptr<const Snapshot> SnapshotAssembly::assemble(const StreamState& state, uint64_t needs_directory) {
+  change_routes();
   if (!check_references()) return nullptr;
   make_plans();
-  group_routes();
   make_routers();
-  next_.served.clear();
   auto out = std::make_shared<Snapshot>();
   out->state_ = state;
   out->needs_directory_ = needs_directory;
-  for (const auto& [uid, gateway] : next_.gateways) out->gateways_.push_back(make_gateway(*gateway));
-  for (const auto& [uid, upstream] : next_.upstreams) {
-    if (upstream->index >= out->upstreams_.size()) out->upstreams_.resize(upstream->index + 1);
-    out->upstreams_[upstream->index] = upstream;
-  }
-  for (const auto& [uid, plan] : next_.plan_configs) out->plans_.push_back(plan);
-  for (const auto& [uid, policy] : next_.policies) out->policies_.push_back(policy);
+  for (const auto& [uid, gateway] : *next_.gateways) out->gateways_.push_back(make_gateway(*gateway));
+  next_.served.set(std::move(made_));
+  take_upstreams(*out);
+  for (const auto& [uid, plan] : *next_.plan_configs) out->plans_.push_back(plan);
+  for (const auto& [uid, policy] : *next_.policies) out->policies_.push_back(policy);
   out->memory_bytes_ = memory();
   return out;
 }

@@ -12,22 +12,23 @@ namespace gw {
 class SnapshotAssembly {
  public:
   // `before`: the objects of the snapshot `last`, which may be null. `next`: changed objects in place, with what was made
-  // from them still as in `before`; assemble() brings that up to date.
-  SnapshotAssembly(const Objects& before, const Snapshot* last, Objects& next, BuildStats& stats, DiagnosticList& diagnostics);
+  // from them, and the Routes, still as in `before`; assemble() brings that up to date.
+  SnapshotAssembly(const Objects& before, const Snapshot* last, Objects& next, RouteChanges routes, BuildStats& stats,
+                   DiagnosticList& diagnostics);
 
   // Null after errors.
   std::shared_ptr<const Snapshot> assemble(const StreamState& state, uint64_t needs_directory);
 
  private:
-  using Routes = std::vector<std::shared_ptr<const RouteSource>>;
   enum class Use : uint8_t { kChain, kAuth, kPlan };
 
   bool check_policies(const std::vector<uint64_t>& uids, Use use, const ObjectLabel& label, std::string_view path);
   bool check_references();
+  bool references_may_break() const;
   bool check_route(const RouteSource& route);
   bool policies_changed(const std::vector<uint64_t>& uids) const;
   void make_plans();
-  void group_routes();
+  void change_routes();
   void make_routers();
   std::shared_ptr<const GatewayConfig> make_gateway(const GatewaySource& gateway);
   std::shared_ptr<const ApiOnGateway> serve(const GatewaySource& gateway, const ApiSource& api);
@@ -38,6 +39,7 @@ class SnapshotAssembly {
   static void set_flags(Route& route);
   template <class Source>
   bool changed(uint64_t uid, ByUid<Source> Objects::*map) const;
+  void take_upstreams(Snapshot& out) const;
   size_t memory() const;
 
   const Objects& before_;
@@ -45,8 +47,9 @@ class SnapshotAssembly {
   Objects& next_;
   BuildStats& stats_;
   DiagnosticList& diagnostics_;
+  const RouteChanges changed_routes_;
   std::set<uint64_t> changed_policies_;
-  std::map<uint64_t, Routes> routes_of_;  // by Api
+  std::map<std::pair<uint64_t, uint64_t>, ServedApi> made_;  // becomes next_.served
 };
 
 }  // namespace gw

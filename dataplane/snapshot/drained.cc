@@ -8,9 +8,10 @@ namespace gw {
 
 std::shared_ptr<const Snapshot> with_drained(std::shared_ptr<const Snapshot> snapshot, const Switches& switches) {
   if (snapshot == nullptr || switches.drained().empty()) return snapshot;
-  std::shared_ptr<Snapshot> out;
-  for (size_t i = 0; i < snapshot->upstreams_.size(); ++i) {
-    const UpstreamConfig* upstream = snapshot->upstreams_[i].get();
+  using Upstreams = std::vector<std::shared_ptr<const UpstreamConfig>>;
+  std::shared_ptr<Upstreams> list;
+  for (size_t i = 0; i < snapshot->upstreams().size(); ++i) {
+    const UpstreamConfig* upstream = snapshot->upstreams()[i].get();
     if (upstream == nullptr) continue;
     auto from = std::lower_bound(switches.drained().begin(), switches.drained().end(), upstream->uid,
                                  [](const DrainedTarget& d, uint64_t uid) { return d.upstream < uid; });
@@ -23,10 +24,13 @@ std::shared_ptr<const Snapshot> with_drained(std::shared_ptr<const Snapshot> sna
       }
     }
     if (changed == nullptr) continue;
-    if (out == nullptr) out = std::make_shared<Snapshot>(*snapshot);
-    out->upstreams_[i] = std::move(changed);
+    if (list == nullptr) list = std::make_shared<Upstreams>(snapshot->upstreams());
+    (*list)[i] = std::move(changed);
   }
-  return out != nullptr ? out : snapshot;
+  if (list == nullptr) return snapshot;
+  auto out = std::make_shared<Snapshot>(*snapshot);
+  out->upstreams_ = std::move(list);
+  return out;
 }
 
 }  // namespace gw

@@ -80,9 +80,9 @@ class Snapshot {
   const GatewayConfig* find_gateway(std::string_view name) const;
   // By dense index; null where there is none now. upstreams() has holes.
   const UpstreamConfig* upstream(uint32_t index) const {
-    return index < upstreams_.size() ? upstreams_[index].get() : nullptr;
+    return index < upstreams_->size() ? (*upstreams_)[index].get() : nullptr;
   }
-  const std::vector<std::shared_ptr<const UpstreamConfig>>& upstreams() const { return upstreams_; }
+  const std::vector<std::shared_ptr<const UpstreamConfig>>& upstreams() const { return *upstreams_; }
   // By uid, or null: a subscription may name a plan that this node does not have yet.
   const PlanConfig* plan(uint64_t uid) const;
   const std::vector<std::shared_ptr<const PlanConfig>>& plans() const { return plans_; }  // by uid
@@ -99,7 +99,8 @@ class Snapshot {
   StreamState state_;
   uint64_t needs_directory_ = 0;
   std::vector<std::shared_ptr<const GatewayConfig>> gateways_;
-  std::vector<std::shared_ptr<const UpstreamConfig>> upstreams_;
+  std::shared_ptr<const std::vector<std::shared_ptr<const UpstreamConfig>>> upstreams_ =
+      std::make_shared<const std::vector<std::shared_ptr<const UpstreamConfig>>>();
   std::vector<std::shared_ptr<const PlanConfig>> plans_;
   std::vector<std::shared_ptr<const Policy>> policies_;
   size_t memory_bytes_ = 0;

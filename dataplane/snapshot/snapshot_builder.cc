@@ -17,6 +17,7 @@ struct SnapshotBuilder::State {
 
 class SnapshotBuilder::Prepared {
  public:
+  explicit Prepared(const Objects& before) : objects(before) {}
   EntrySet::Delta delta;
   StreamState state;
   Objects objects;
@@ -28,24 +29,32 @@ namespace {
 template <class Source, class Decode>
 bool change(ByUid<Source>& map, uint64_t uid, const EntrySet::Bytes& bytes, size_t& built, Decode&& decode) {
   if (!bytes) {
-    map.erase(uid);
+    map.edit().erase(uid);
     return true;
   }
   auto made = decode(*bytes);
   if (!made) return false;
-  map[uid] = std::move(made);
+  map.edit()[uid] = std::move(made);
   ++built;
   return true;
 }
 
-bool apply(const EntryKey& key, const EntrySet::Bytes& bytes, Decoder& decoder, Objects& objects, BuildStats& stats,
+bool change_route(const EntryKey& key, const EntrySet::Bytes& bytes, Decoder& decoder, RouteChanges& routes, BuildStats& stats) {
+  std::shared_ptr<const RouteSource>& route = routes[key.uid];
+  if (!bytes) return true;
+  route = decoder.route(key, *bytes);
+  ++stats.routes_built;
+  return route != nullptr;
+}
+
+bool apply(const EntryKey& key, const EntrySet::Bytes& bytes, Decoder& decoder, Objects& objects, RouteChanges& routes, BuildStats& stats,
            DiagnosticList& diagnostics) {
   size_t other = 0;
   auto decode = [&](auto member) { return [&, member](const std::string& b) { return (decoder.*member)(key, b); }; };
   switch (key.kind) {
     case v1::ENTRY_GATEWAY: return change(objects.gateways, key.uid, bytes, other, decode(&Decoder::gateway));
     case v1::ENTRY_API: return change(objects.apis, key.uid, bytes, other, decode(&Decoder::api));
-    case v1::ENTRY_ROUTE: return change(objects.routes, key.uid, bytes, stats.routes_built, decode(&Decoder::route));
+    case v1::ENTRY_ROUTE: return change_route(key, bytes, decoder, routes, stats);
     case v1::ENTRY_UPSTREAM:
       return change(objects.upstreams, key.uid, bytes, stats.upstreams_built, decode(&Decoder::upstream));
     case v1::ENTRY_POLICY: return change(objects.policies, key.uid, bytes, stats.policies_built, decode(&Decoder::policy));
@@ -66,19 +75,19 @@ SnapshotBuilder::~SnapshotBuilder() = default;
 SnapshotBuilder::Result SnapshotBuilder::prepare(const v1::Offer& offer) const {
   auto start = std::chrono::steady_clock::now();
   Result result;
-  auto prepared = std::make_shared<Prepared>();
+  auto prepared = std::make_shared<Prepared>(state_->objects);
   result.outcome = state_->entries.prepare(offer, prepared->delta, prepared->state, result.diagnostics);
   if (result.outcome != PrepareOutcome::kReady) return result;
   result.outcome = PrepareOutcome::kRefused;
   result.stats.entries_changed = prepared->delta.size();
-  prepared->objects = state_->objects;
   Decoder decoder(*state_->indexes, state_->options, result.diagnostics);
   bool ok = true;
+  RouteChanges routes;
   for (const auto& [key, bytes] : prepared->delta) {
-    ok = apply(key, bytes, decoder, prepared->objects, result.stats, result.diagnostics) && ok;
+    ok = apply(key, bytes, decoder, prepared->objects, routes, result.stats, result.diagnostics) && ok;
   }
   if (!ok) return result;
-  SnapshotAssembly assembly(state_->objects, state_->snapshot.get(), prepared->objects, result.stats, result.diagnostics);
+  SnapshotAssembly assembly(state_->objects, state_->snapshot.get(), prepared->objects, std::move(routes), result.stats, result.diagnostics);
   result.snapshot = assembly.assemble(prepared->state, offer.needs_directory());
   if (!result.snapshot) return result;
   result.stats.bytes = result.snapshot->memory_bytes();

@@ -11,6 +11,7 @@
 
 #include "dataplane/snapshot/config.h"
 #include "dataplane/snapshot/entry.h"
+#include "dataplane/snapshot/persistent_map.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/snapshot/snapshot_builder.h"
 
@@ -48,28 +49,59 @@ struct PlanSource {
   std::vector<uint64_t> policies;
 };
 
+// The Routes of one Api.
+struct RouteGroup {
+  std::vector<std::shared_ptr<const RouteSource>> routes;  // by uid
+  size_t bytes = 0;                                        // of memory, estimated
+};
+
 // One gateway's view of an Api, and what it was made from.
 struct ServedApi {
   std::shared_ptr<const ApiOnGateway> served;
-  std::vector<std::shared_ptr<const RouteSource>> sources;  // by position
+  std::shared_ptr<const RouteGroup> group;  // by position in `served`
+  size_t bytes = 0;
 };
 
-template <class Source>
-using ByUid = std::map<uint64_t, std::shared_ptr<const Source>>;
+// A map that its copies share until one of them is edited.
+template <class Key, class Value>
+class SharedMap {
+ public:
+  using Map = std::map<Key, Value>;
+  const Map& operator*() const { return *map_; }
+  const Map* operator->() const { return map_.get(); }
+  bool shares(const SharedMap& other) const { return map_ == other.map_; }
+  void set(Map map) { map_ = std::make_shared<Map>(std::move(map)); }
+  // Copies all of it when another has it too.
+  Map& edit() {
+    if (map_.use_count() > 1) map_ = std::make_shared<Map>(*map_);
+    return *map_;
+  }
 
-// All objects of one version. A copy shares everything.
+ private:
+  std::shared_ptr<Map> map_ = std::make_shared<Map>();
+};
+template <class Source>
+using ByUid = SharedMap<uint64_t, std::shared_ptr<const Source>>;
+
+// All objects of one version. A copy shares everything, and what a change of some Routes costs does not depend on how many
+// others there are.
 struct Objects {
   ByUid<GatewaySource> gateways;
   ByUid<ApiSource> apis;
-  ByUid<RouteSource> routes;
+  PersistentMap<RouteSource> routes;  // by uid
+  ByUid<RouteGroup> groups;           // by Api, the same Routes
   ByUid<UpstreamConfig> upstreams;
   ByUid<Policy> policies;
   ByUid<PlanSource> plans;
   // Made from the above.
   ByUid<PlanConfig> plan_configs;
   ByUid<ApiRouter> routers;  // by Api
-  std::map<std::pair<uint64_t, uint64_t>, ServedApi> served;  // by Gateway and Api
+  SharedMap<std::pair<uint64_t, uint64_t>, ServedApi> served;  // by Gateway and Api
+  size_t upstream_bytes = 0;
 };
+
+// Routes that an offer changes, by uid; null: removed.
+using RouteChanges = std::map<uint64_t, std::shared_ptr<const RouteSource>>;
 
 // Decodes single entries. Null after an error, which is in `diagnostics`.
 class Decoder {
