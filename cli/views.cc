@@ -147,6 +147,16 @@ Json to_json(const v1::UsageRow& row) {
   return out;
 }
 
+std::string_view source_word(v1::TargetSource source) {
+  switch (source) {
+    case v1::TARGET_DNS: return "dns";
+    case v1::TARGET_SRV: return "srv";
+    case v1::TARGET_ENDPOINT: return "endpoint";
+    case v1::TARGET_AWAITED: return "awaited";
+    default: return "static";
+  }
+}
+
 Json to_json(const v1::NodeTargets& node) {
   Json targets = Json::array();
   for (const v1::TargetState& t : node.targets()) {
@@ -157,9 +167,26 @@ Json to_json(const v1::NodeTargets& node) {
                        {"connectionsBusy", t.connections_busy()},
                        {"drained", t.drained()},
                        {"probeFailed", t.probe_failed()},
-                       {"ejected", t.ejected()}});
+                       {"ejected", t.ejected()},
+                       {"source", std::string(source_word(t.source()))},
+                       {"weight", t.weight()},
+                       {"priority", t.priority()}});
+    put(targets.back(), "foundBy", t.name());
   }
-  return {{"node", node.node()}, {"targets", std::move(targets)}};
+  Json out = {{"node", node.node()}, {"targets", std::move(targets)}};
+  Json names = Json::array();
+  for (const v1::NameState& n : node.names()) {
+    Json name = {{"name", n.name()}, {"type", n.srv() ? "srv" : "address"}, {"addresses", Json::array()}, {"total", n.total()}};
+    for (const std::string& address : n.addresses()) name["addresses"].push_back(address);
+    name["refreshInMs"] = n.refresh_in_ms();
+    put_time(name, "staleSince", n.stale_since());
+    put(name, "problem", n.problem());
+    if (n.refused() > 0) name["refused"] = n.refused();
+    if (n.excess() > 0) name["excess"] = n.excess();
+    names.push_back(std::move(name));
+  }
+  if (!names.empty()) out["names"] = std::move(names);
+  return out;
 }
 
 Json to_json(const v1::SwitchInfo& info) {

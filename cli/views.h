@@ -18,6 +18,8 @@ Json to_json(const v1::NodeInfo& node);
 Json to_json(const v1::TokenInfo& token);
 Json to_json(const v1::KeyInfo& key);
 Json to_json(const v1::UsageRow& row);
+// Where a target is from: static, dns, srv, endpoint, awaited.
+std::string_view source_word(v1::TargetSource source);
 Json to_json(const v1::NodeTargets& node);
 Json to_json(const v1::SwitchInfo& info);
 Json to_json(const v1::ExplainResponse& answer);

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "common/http/address.h"
+#include "common/http/target_address.h"
 #include "controlplane/snapshot/check.h"
 
 namespace gw {
@@ -46,9 +47,7 @@ bool is_metadata(const std::string& host, const std::optional<IpAddress>& addres
   static const std::string names[] = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data",
                                       "instance-data.ec2.internal"};
   if (std::find(std::begin(names), std::end(names), host) != std::end(names)) return true;
-  static const std::optional<IpAddress> addresses[] = {IpAddress::parse("fd00:ec2::254"), IpAddress::parse("100.100.100.200"),
-                                                       IpAddress::parse("168.63.129.16"), IpAddress::parse("fd20:ce::254")};
-  return address && std::any_of(std::begin(addresses), std::end(addresses), [&](const auto& a) { return a == address; });
+  return address && is_metadata_address(*address);
 }
 
 bool is_localhost(const std::string& host) {
@@ -60,8 +59,7 @@ bool same_place(const TargetHost& target, const std::optional<IpAddress>& addres
   auto theirs = IpAddress::parse(admin.host);
   bool loopback = is_localhost(target.host) || (address && address->is_loopback());
   if (!theirs) return target.host == admin.host;
-  if (theirs->is_unspecified()) return loopback || address.has_value();
-  return theirs->is_loopback() ? loopback : address == theirs;
+  return (loopback && theirs->is_loopback()) || (loopback && theirs->is_unspecified()) || (address && reaches(*address, *theirs));
 }
 
 void check_target(const CheckContext& c, const v1::Object& upstream, const std::string& path, const std::string& url) {
@@ -84,6 +82,8 @@ void check_target(const CheckContext& c, const v1::Object& upstream, const std::
         .set_cure("use an address that is routed");
   } else if (address && address->is_unspecified()) {
     c.out.error("GW1414", label, path, target->host + " is every address and no target").set_cure("name one host");
+  } else if (address && refused_as_target(*address)) {
+    c.out.error("GW1414", label, path, target->host + " is a group of hosts, or stands for an address that is refused").set_cure("name one host");
   }
   for (const AdminAddress& admin : c.options.admin) {
     if (!same_place(*target, address, admin)) continue;
@@ -119,7 +119,12 @@ void check_upstream(const CheckContext& c, const v1::Object& upstream) {
     check_target(c, upstream, "spec.targets[" + std::to_string(i) + "].url", targets[i].url());
     some_weight = some_weight || !targets[i].has_weight() || targets[i].weight() > 0;
   }
-  if (!some_weight && !targets.empty()) {
+  const v1::Discovery& discovery = upstream.upstream().discovery();
+  if (is_metadata(discovery.dns(), std::nullopt)) {
+    c.out.error("GW1414", key_of(upstream).label(), "spec.discovery.dns", discovery.dns() + " is a cloud's metadata service")
+        .set_cure("name the service behind the Api");
+  }
+  if (!some_weight && !targets.empty() && !upstream.upstream().has_discovery()) {
     c.out.warning("GW2003", key_of(upstream).label(), "spec.targets", "every weight is 0: no target gets requests");
   }
 }

@@ -92,6 +92,7 @@ class Decoder {
   bool target(const v1::Target& in, const std::string& path, UpstreamTarget& out);
   bool balance(const v1::Balance& in, BalanceConfig& out);
   bool retries(const v1::Retries& in, RetryConfig& out);
+  bool discovery(const v1::Discovery& in, DiscoveryConfig& out);
   bool route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
   bool route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
 

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "common/base/text.h"
+#include "common/http/target_address.h"
 #include "common/http/uri.h"
 #include "dataplane/snapshot/sources.h"
 
@@ -147,7 +148,7 @@ bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarg
   if (auto address = IpAddress::parse(host)) {
     out.is_address = true;
     out.address = *address;
-    if (address->is_link_local() || address->is_unspecified()) {
+    if (refused_as_target(*address)) {
       return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
     }
   }
@@ -161,6 +162,29 @@ bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarg
   return true;
 }
 
+bool Decoder::discovery(const v1::Discovery& in, DiscoveryConfig& out) {
+  if (!in.dns().empty() && !in.srv().empty()) return fail("spec.discovery", "one of dns and srv, not both", "GW1433");
+  if (!in.dns().empty() && (in.port() < 1 || in.port() > 65535)) {
+    return fail("spec.discovery.port", "is required beside dns: addresses have no port of their own", "GW1433");
+  }
+  if (in.dns().empty() && in.port() != 0) return fail("spec.discovery.port", "belongs to dns; SRV records name their own", "GW1433");
+  out.dns = in.dns();
+  out.port = static_cast<uint16_t>(in.port());
+  out.srv = in.srv();
+  if (in.has_endpoints()) out.max_endpoints = in.endpoints().has_max() ? static_cast<size_t>(std::max(in.endpoints().max(), 1)) : 100;
+  ResolveConfig& r = out.resolve;
+  r.servers.assign(in.servers().begin(), in.servers().end());
+  if (in.family() == v1::Discovery::FAMILY_V4) r.family = ResolveConfig::Family::kV4;
+  if (in.family() == v1::Discovery::FAMILY_V6) r.family = ResolveConfig::Family::kV6;
+  if (in.has_min_refresh_ms()) r.min_refresh_ms = std::max<int64_t>(in.min_refresh_ms(), 100);
+  if (in.has_max_refresh_ms()) r.max_refresh_ms = in.max_refresh_ms();
+  if (r.max_refresh_ms < r.min_refresh_ms) return fail("spec.discovery.maxRefresh", "is less than minRefresh", "GW1433");
+  if (in.has_max_stale_ms()) r.max_stale_ms = std::max<int64_t>(in.max_stale_ms(), 0);
+  if (in.has_gone_after_ms()) r.gone_after_ms = std::max<int64_t>(in.gone_after_ms(), 0);
+  if (in.has_max_targets()) r.max_targets = std::max(in.max_targets(), 1);
+  return true;
+}
+
 std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, const std::string& bytes) {
   v1::UpstreamEntry e;
   if (!parse_entry(key, bytes, e, label_, diagnostics_)) return nullptr;
@@ -170,7 +194,11 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
     out->targets.emplace_back();
     if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
   }
-  if (out->targets.empty()) return fail("spec.targets", "must name at least one target"), nullptr;
+  if (e.has_discovery() && !discovery(e.discovery(), out->discovery)) return nullptr;
+  bool grows = out->discovery.searches() || out->discovery.max_endpoints > 0;
+  if (out->targets.empty() && !grows) {
+    return fail("spec.targets", "must name at least one target, where discovery has none of dns, srv and endpoints", "GW1434"), nullptr;
+  }
   if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
   if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
   if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
@@ -180,7 +208,7 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   if (e.health().has_active()) out->active = active_health(e.health().active());
   if (e.health().has_passive()) {
     out->passive = passive_health(e.health().passive());
-  } else if (out->targets.size() > 1) {
+  } else if (out->targets.size() > 1 || grows) {
     out->passive = without_passive();
   }
   if (e.has_circuit_breaker()) out->breaker = circuit_breaker(e.circuit_breaker());

@@ -42,6 +42,7 @@ class MetricsPage {
   static constexpr size_t kMaxObjects = 20'000;
   // Most targets in a report, of one upstream and in all; the rest is left out.
   static constexpr int kMaxTargets = 1'000, kMaxAllTargets = 10'000;
+  static constexpr int kMaxNameAddresses = 16;
 
   // Remembers the names of a snapshot that is put into force.
   void learn(const Snapshot& snapshot);
@@ -68,6 +69,7 @@ class MetricsPage {
   std::string_view name_of(const std::map<uint64_t, std::string>& names, uint64_t uid) const;
   void render_routes(const StatsSnapshot& stats, PrometheusWriter& out) const;
   void render_upstreams(const StatsSnapshot& stats, PrometheusWriter& out) const;
+  void render_names(const DiscoveryStats& names, PrometheusWriter& out) const;
   void render_policies(const StatsSnapshot& stats, PrometheusWriter& out) const;
 
   std::map<uint64_t, RouteLabels> routes_;
