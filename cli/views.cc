@@ -105,6 +105,7 @@ Json to_json(const v1::NodeInfo& node) {
   out["configVersion"] = node.config_version();
   out["directoryVersion"] = node.directory_version();
   out["switchesVersion"] = node.switches_version();
+  out["endpointsVersion"] = node.endpoints_version();
   out["listeners"] = std::move(listeners);
   put(out, "admin", node.admin());
   out["connections"] = node.connections();
@@ -201,6 +202,15 @@ Json to_json(const v1::SwitchInfo& info) {
   return out;
 }
 
+Json to_json(const v1::EndpointInfo& info) {
+  Json out = {{"upstream", info.upstream()}, {"address", info.address()}, {"weight", info.weight()}, {"priority", info.priority()}};
+  put(out, "zone", info.zone());
+  put(out, "by", info.actor());
+  put_time(out, "since", info.since());
+  put_time(out, "expiresAt", info.expires_at());
+  return out;
+}
+
 Json to_json(const v1::ExplainResponse& answer) {
   Json steps = Json::array();
   for (const v1::ExplainStep& s : answer.steps()) {
@@ -248,7 +258,9 @@ Json to_json(const v1::StatusResponse& status) {
           {"apis", std::move(apis)},
           {"upstreams", std::move(upstreams)},
           {"switchesVersion", status.switches_version()},
-          {"switches", to_json_array(status.switches())}};
+          {"switches", to_json_array(status.switches())},
+          {"endpointsVersion", status.endpoints_version()},
+          {"endpoints", status.endpoints()}};
 }
 
 std::string switch_text(const v1::SwitchInfo& info) {

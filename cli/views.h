@@ -22,6 +22,7 @@ Json to_json(const v1::UsageRow& row);
 std::string_view source_word(v1::TargetSource source);
 Json to_json(const v1::NodeTargets& node);
 Json to_json(const v1::SwitchInfo& info);
+Json to_json(const v1::EndpointInfo& info);
 Json to_json(const v1::ExplainResponse& answer);
 Json to_json(const v1::StatusResponse& status);
 

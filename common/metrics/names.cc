@@ -49,6 +49,7 @@ std::span<const MetricInfo> all_metrics() {
       metric::kConfigVersion,
       metric::kDirectoryVersion,
       metric::kSwitchesVersion,
+      metric::kEndpointsVersion,
       metric::kConfigLastSuccess,
       metric::kDirectoryLastSuccess,
       metric::kConfigRejected,

@@ -63,6 +63,7 @@ inline constexpr MetricInfo kRateLimitRejected{"gw_ratelimit_rejected_total", kC
 inline constexpr MetricInfo kConfigVersion{"gw_config_version", kG, "Version of the configuration in force.", ""};
 inline constexpr MetricInfo kDirectoryVersion{"gw_directory_version", kG, "Version of the directory of consumers, apps and keys in force.", ""};
 inline constexpr MetricInfo kSwitchesVersion{"gw_switches_version", kG, "Version of the operators' stop switches in force.", ""};
+inline constexpr MetricInfo kEndpointsVersion{"gw_endpoints_version", kG, "Version of the targets added at run time in force.", ""};
 inline constexpr MetricInfo kConfigLastSuccess{"gw_config_last_success_timestamp_seconds", kG, "When a configuration was last put in force, in Unix time.", ""};
 inline constexpr MetricInfo kDirectoryLastSuccess{"gw_directory_last_success_timestamp_seconds", kG, "When the directory was last confirmed by the control plane, in Unix time.", ""};
 inline constexpr MetricInfo kConfigRejected{"gw_config_rejected_total", kC, "Versions that this node refused to build.", ""};

@@ -109,6 +109,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   void directory(std::shared_ptr<const Directory> directory) override;
   void quota(std::shared_ptr<const QuotaView> quota) override;
   void switches(std::shared_ptr<const Switches> switches) override;
+  void endpoints(std::shared_ptr<const Endpoints> endpoints) override;
   std::vector<v1::BoundListener> listeners() override { return bound(); }
   // WorkerCalls
   size_t workers() const override { return workers_.size(); }
@@ -524,6 +525,12 @@ void Node::Impl::switches(std::shared_ptr<const Switches> switches) {
   on_every_worker([&](Worker& worker, size_t) { worker.install_switches(switches); });
 }
 
+void Node::Impl::endpoints(std::shared_ptr<const Endpoints> endpoints) {
+  Countdown told(1);
+  if (discovery_->endpoints(std::move(endpoints), [&told] { told.done(); })) told.wait();
+  on_every_worker([](Worker&, size_t) {});  // what they were told, they have read
+}
+
 void Node::Impl::worker_drained(uint64_t version) {
   {
     std::lock_guard lock(mutex_);
@@ -542,6 +549,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   m.config_version = agent.config_version;
   m.directory_version = agent.directory_version;
   m.switches_version = agent.switches_version;
+  m.endpoints_version = agent.endpoints_version;
   m.config_success_wall_ns = agent.config_success_wall_ns;
   m.directory_success_wall_ns = agent.directory_success_wall_ns;
   m.config_rejected = agent.versions_refused;

@@ -5,6 +5,7 @@
 #include "common/http/target_address.h"
 #include "common/http/uri.h"
 #include "dataplane/snapshot/sources.h"
+#include "dataplane/snapshot/target_source.h"
 
 namespace gw {
 namespace {
@@ -132,34 +133,31 @@ bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
   return true;
 }
 
-bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarget& out) {
+std::optional<TargetProblem> read_target(const v1::Target& in, UpstreamTarget& out) {
+  TargetProblem not_a_target{"url", "\"" + in.url() + "\" is not http://host:port", "GW1416"};
   std::string_view url = in.url();
-  if (url.substr(0, 7) != "http://") return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  if (url.substr(0, 7) != "http://") return not_a_target;
   std::string_view authority = url.substr(7);
   while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
   Arena arena;
   std::string_view host, why;
   int port = -1;
-  if (!parse_authority(authority, arena, host, port, why) || port == 0) {
-    return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
-  }
+  if (!parse_authority(authority, arena, host, port, why) || port == 0) return not_a_target;
   out.host = std::string(host);
   out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
   if (auto address = IpAddress::parse(host)) {
     out.is_address = true;
     out.address = *address;
-    if (refused_as_target(*address)) {
-      return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
-    }
+    if (refused_as_target(*address)) return TargetProblem{"url", "link-local, metadata and unspecified addresses are refused", "GW1414"};
   }
   bool v6 = host.find(':') != std::string_view::npos;
   out.authority = (v6 ? "[" + out.host + "]" : out.host) + ":" + std::to_string(out.port);
-  if (in.has_weight() && in.weight() < 0) return fail(path + ".weight", "must be >= 0");
+  if (in.has_weight() && in.weight() < 0) return TargetProblem{"weight", "must be >= 0", "GW3007"};
   out.weight = in.has_weight() ? static_cast<uint32_t>(in.weight()) : 1;
   out.zone = in.zone();
-  if (in.priority() < 0 || in.priority() > 15) return fail(path + ".priority", "must be 0 to 15");
+  if (in.priority() < 0 || in.priority() > 15) return TargetProblem{"priority", "must be 0 to 15", "GW3007"};
   out.priority = static_cast<uint8_t>(in.priority());
-  return true;
+  return std::nullopt;
 }
 
 bool Decoder::discovery(const v1::Discovery& in, DiscoveryConfig& out) {
@@ -192,7 +190,9 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   identify(*out, IndexSpace::kUpstream, key.uid, e.name());
   for (int i = 0; i < e.targets_size(); ++i) {
     out->targets.emplace_back();
-    if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
+    if (auto problem = read_target(e.targets(i), out->targets.back())) {
+      return fail("spec.targets[" + std::to_string(i) + "]." + std::string(problem->field), problem->what, problem->code), nullptr;
+    }
   }
   if (e.has_discovery() && !discovery(e.discovery(), out->discovery)) return nullptr;
   bool grows = out->discovery.searches() || out->discovery.max_endpoints > 0;

@@ -243,6 +243,7 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.single(metric::kConfigVersion, node.config_version);
   out.single(metric::kDirectoryVersion, node.directory_version);
   out.single(metric::kSwitchesVersion, node.switches_version);
+  out.single(metric::kEndpointsVersion, node.endpoints_version);
   out.single(metric::kConfigLastSuccess, seconds(node.config_success_wall_ns));
   out.single(metric::kDirectoryLastSuccess, seconds(node.directory_success_wall_ns));
   out.single(metric::kConfigRejected, node.config_rejected);

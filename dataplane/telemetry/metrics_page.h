@@ -26,6 +26,7 @@ struct NodeMetrics {
   uint64_t config_version = 0;
   uint64_t directory_version = 0;
   uint64_t switches_version = 0;
+  uint64_t endpoints_version = 0;
   int64_t config_success_wall_ns = 0;
   int64_t directory_success_wall_ns = 0;
   uint64_t config_rejected = 0;

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/http/target_address.h"
 #include "dataplane/loop/dns_client.h"
+#include "dataplane/snapshot/endpoints.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/upstream/name_record.h"
 
@@ -52,6 +53,7 @@ class Discovery::Impl {
   explicit Impl(DiscoveryOptions options)
       : options_(std::move(options)),
         timer_([](void* self) { static_cast<Impl*>(self)->work(); }, this),
+        end_timer_([](void* self) { static_cast<Impl*>(self)->look_at_endpoints(); }, this),
         work_task_([](void* self) { static_cast<Impl*>(self)->work(); }, this),
         tell_task_([](void* self) { static_cast<Impl*>(self)->tell(); }, this) {
     thread_ = std::thread([this] {
@@ -67,6 +69,14 @@ class Discovery::Impl {
 
   void configure(std::shared_ptr<const Snapshot> snapshot) {
     loop_.post([this, snapshot = std::move(snapshot)] { take(*snapshot); });
+  }
+  bool endpoints(std::shared_ptr<const Endpoints> endpoints, std::function<void()> told) {
+    return loop_.post([this, endpoints = std::move(endpoints), told = std::move(told)] {
+      endpoints_ = endpoints;
+      look_at_endpoints();
+      tell();
+      told();
+    });
   }
   bool report(std::function<void(const DiscoveryStats&)> done) {
     return loop_.post([this, done = std::move(done)] { done(stats()); });
@@ -97,11 +107,35 @@ class Discovery::Impl {
     });
   }
 
+  static int64_t wall_s() { return SystemClock::instance().wall_ns() / 1'000'000'000; }
+
+  // Those added, as they are now and once more when the first of them ends.
+  void look_at_endpoints() {
+    for (auto& [uid, upstream] : upstreams_) {
+      if (upstream.config->discovery.max_endpoints > 0) look_at(uid, upstream);
+    }
+    int64_t now_s = wall_s(), end_s = endpoints_->next_end(now_s);
+    end_timer_.cancel();
+    // The clock may be set meanwhile: it is looked at now and then.
+    if (end_s > 0) loop_.arm(end_timer_, std::min<int64_t>(end_s - now_s, kLookAfterS) * 1000);
+  }
+
+  std::vector<UpstreamTarget> endpoints_of(const UpstreamConfig& config) const {
+    std::vector<UpstreamTarget> out;
+    if (config.discovery.max_endpoints == 0) return out;
+    int64_t now_s = wall_s();
+    for (const AddedTarget& added : endpoints_->of(config.uid)) {
+      if (!added.over(now_s)) out.push_back(added.target);
+    }
+    return out;
+  }
+
   // Which names an upstream needs now; SRV records name more.
   void look_at(uint64_t uid, Searched& upstream) {
     const UpstreamConfig& config = *upstream.config;
     std::set<NameKey> wanted;
     for (const UpstreamTarget& t : config.targets) want(config, t, wanted);
+    for (const UpstreamTarget& t : endpoints_of(config)) want(config, t, wanted);
     if (!config.discovery.dns.empty()) want_host(config, config.discovery.dns, wanted);
     if (!config.discovery.srv.empty()) {
       NameKey key{config.discovery.srv, DnsType::kSrv, config.discovery.resolve};
@@ -222,7 +256,7 @@ class Discovery::Impl {
       auto at = upstreams_.find(uid);
       if (at == upstreams_.end()) continue;
       Searched& upstream = at->second;
-      std::shared_ptr<const FoundTargets> now = upstream.names.empty() ? nullptr : found(*upstream.config);
+      std::shared_ptr<const FoundTargets> now = found(*upstream.config);
       if (same_targets(now.get(), upstream.told.get())) continue;
       upstream.told = now;
       out.push_back({uid, std::move(now)});
@@ -230,8 +264,11 @@ class Discovery::Impl {
     if (!out.empty()) options_.tell(out);
   }
 
+  // Null: there is nothing to tell.
   std::shared_ptr<const FoundTargets> found(const UpstreamConfig& config) {
     auto out = std::make_shared<FoundTargets>();
+    out->endpoints = endpoints_of(config);
+    for (const UpstreamTarget& t : out->endpoints) add_addresses(config, t, *out);
     for (const UpstreamTarget& t : config.targets) add_addresses(config, t, *out);
     const DiscoveryConfig& discovery = config.discovery;
     if (!discovery.dns.empty()) {
@@ -246,7 +283,8 @@ class Discovery::Impl {
         for (const UpstreamTarget& t : out->found) add_addresses(config, t, *out);
       }
     }
-    return out;
+    bool nothing = out->names.empty() && out->endpoints.empty() && out->searched == nullptr;
+    return nothing ? nullptr : out;
   }
 
   void add_found(const UpstreamConfig& config, const std::vector<IpAddress>& addresses, FoundTargets& out) const {
@@ -303,10 +341,10 @@ class Discovery::Impl {
     out.lookups = lookups_;
     out.refused = refused_;
     out.excess = excess_;
-    int64_t wall_s = SystemClock::instance().wall_ns() / 1'000'000'000;
+    int64_t now_s = wall_s();
     for (const auto& [uid, upstream] : upstreams_) {
       for (const NameKey& key : upstream.names) {
-        if (const Name* name = find(key)) add_name(key, *name, wall_s, out.names[uid]);
+        if (const Name* name = find(key)) add_name(key, *name, now_s, out.names[uid]);
       }
     }
     for (const auto& [uid, names] : out.names) {
@@ -319,7 +357,7 @@ class Discovery::Impl {
   }
 
   // The keys of one host follow each other: A and AAAA are shown as one.
-  void add_name(const NameKey& key, const Name& name, int64_t wall_s, std::vector<NameStats>& out) const {
+  void add_name(const NameKey& key, const Name& name, int64_t now_s, std::vector<NameStats>& out) const {
     bool srv = key.type == DnsType::kSrv;
     if (out.empty() || out.back().name != key.host || out.back().srv != srv) {
       out.push_back({.name = key.host, .srv = srv});
@@ -333,7 +371,7 @@ class Discovery::Impl {
     int64_t next_ms = std::max<int64_t>(record.ask_ms() - now_ms, 0);
     row.refresh_in_ms = row.refresh_in_ms < 0 ? next_ms : std::min(row.refresh_in_ms, next_ms);
     if (stale_ms >= 0) {
-      int64_t since = wall_s - (now_ms - stale_ms) / 1000;
+      int64_t since = now_s - (now_ms - stale_ms) / 1000;
       row.stale_since_s = row.stale_since_s == 0 ? since : std::min(row.stale_since_s, since);
     }
     // That a name has addresses of one family alone is no problem.
@@ -348,19 +386,22 @@ class Discovery::Impl {
     row.excess += record.excess();
   }
 
+  static constexpr int64_t kLookAfterS = 60;
+
   const DiscoveryOptions options_;
   Loop loop_;
   FastRandom random_;
   std::map<NameKey, std::unique_ptr<Name>> names_;
   std::set<std::pair<int64_t, NameKey>> due_;
   std::map<uint64_t, Searched> upstreams_;  // by uid
+  std::shared_ptr<const Endpoints> endpoints_ = Endpoints::none();
   std::set<uint64_t> changed_;           // to be told
   std::vector<uint64_t> forgotten_;      // to be told
   std::map<std::vector<std::string>, Client> clients_;  // by servers
   size_t asking_ = 0;
   std::array<uint64_t, 3> lookups_{};    // by DnsAnswer::Result
   uint64_t refused_ = 0, excess_ = 0;
-  Timer timer_;
+  Timer timer_, end_timer_;
   Deferred work_task_, tell_task_;
   std::thread thread_;
 };
@@ -368,6 +409,9 @@ class Discovery::Impl {
 Discovery::Discovery(DiscoveryOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Discovery::~Discovery() = default;
 void Discovery::configure(std::shared_ptr<const Snapshot> snapshot) { impl_->configure(std::move(snapshot)); }
+bool Discovery::endpoints(std::shared_ptr<const Endpoints> endpoints, std::function<void()> told) {
+  return impl_->endpoints(std::move(endpoints), std::move(told));
+}
 bool Discovery::report(std::function<void(const DiscoveryStats&)> done) { return impl_->report(std::move(done)); }
 
 }  // namespace gw

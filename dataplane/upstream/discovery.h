@@ -18,6 +18,7 @@
 
 namespace gw {
 
+class Endpoints;
 class Snapshot;
 
 struct DiscoveryOptions {
@@ -37,6 +38,9 @@ class Discovery {
 
   // Any thread. Names that stay keep what is known of them.
   void configure(std::shared_ptr<const Snapshot> snapshot);
+  // Any thread: targets that were added at run time. `told` is called, on discovery's thread, once workers have been told.
+  // False: it has ended.
+  bool endpoints(std::shared_ptr<const Endpoints> endpoints, std::function<void()> told);
   // Any thread: calls `done` with what is known of names, on discovery's thread. False: it has ended.
   bool report(std::function<void(const DiscoveryStats&)> done);
 
