@@ -81,6 +81,12 @@ class GrpcAdminClient final : public AdminClient {
   absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& r) override {
     return call(&Stub::SetSwitch, r);
   }
+  absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const v1::SetEndpointsRequest& r) override {
+    return call(&Stub::SetEndpoints, r);
+  }
+  absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& r) override {
+    return call(&Stub::ListEndpoints, r);
+  }
   absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override {
     return call(&Stub::ListSwitches, r);
   }

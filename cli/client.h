@@ -46,6 +46,8 @@ class AdminClient {
 
   virtual absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& request) = 0;
   virtual absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& request) = 0;
+  virtual absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const v1::SetEndpointsRequest& request) = 0;
+  virtual absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& request) = 0;
 };
 
 struct Endpoint {

@@ -140,6 +140,22 @@ absl::StatusOr<int> run_block_ip(Session& session, const SwitchOptions& options)
 absl::StatusOr<int> run_unblock_ip(Session& session, const SwitchOptions& options);
 absl::StatusOr<int> run_switches(Session& session);
 
+// --- endpoints
+struct EndpointOptions {
+  std::string upstream;              // owner/name, or a name that one team alone has; list: empty: all
+  std::vector<std::string> targets;  // host:port
+  int weight = 1;
+  std::string zone;
+  int priority = 0;
+  std::string expires;               // a duration; empty: until it is removed
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_endpoint_add(Session& session, const EndpointOptions& options);
+absl::StatusOr<int> run_endpoint_remove(Session& session, const EndpointOptions& options);
+absl::StatusOr<int> run_endpoint_set(Session& session, const EndpointOptions& options);
+absl::StatusOr<int> run_endpoint_list(Session& session, const EndpointOptions& options);
+
 // --- product
 struct KeyOptions {
   std::string app;      // create, list

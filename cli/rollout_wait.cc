@@ -124,8 +124,7 @@ absl::Status check_wait_options(const WaitOptions& options) {
   return options.quorum.empty() ? absl::OkStatus() : parse_quorum(options.quorum).status();
 }
 
-absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uint64_t directory_version,
-                                         const WaitOptions& options, uint64_t switches_version) {
+absl::StatusOr<Verdict> wait_for_rollout(Session& session, const RolloutVersions& versions, const WaitOptions& options) {
   GW_ASSIGN_OR_RETURN(Until until, parse_until(options.until));
   std::optional<Quorum> quorum;
   if (!options.quorum.empty()) {
@@ -138,13 +137,14 @@ absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uin
   const int64_t deadline_ns = clock.mono_ns() + settings.timeout_ms * 1'000'000;
 
   Verdict verdict;
-  verdict.asked = version;
-  verdict.status.set_version(version);
+  verdict.asked = versions.config;
+  verdict.status.set_version(versions.config);
   verdict.status.set_phase("offered");
   v1::WatchRolloutRequest request;
-  request.set_version(version);
-  request.set_directory_version(directory_version);
-  request.set_switches_version(switches_version);
+  request.set_version(versions.config);
+  request.set_directory_version(versions.directory);
+  request.set_switches_version(versions.switches);
+  request.set_endpoints_version(versions.endpoints);
   request.set_until(until);
   for (;;) {
     int64_t left_ms = (deadline_ns - clock.mono_ns()) / 1'000'000;

@@ -36,9 +36,11 @@ struct Verdict {
 };
 
 // REQUIRES: check_wait_options. Fails only where waiting could not begin (not allowed, no such version).
-// `switches_version` (with `version` 0): the status tells how far each node is with the switches.
-absl::StatusOr<Verdict> wait_for_rollout(Session& session, uint64_t version, uint64_t directory_version,
-                                         const WaitOptions& options, uint64_t switches_version = 0);
+// `switches` or `endpoints` (without `config`): the status tells how far each node is with that stream.
+struct RolloutVersions {
+  uint64_t config = 0, directory = 0, switches = 0, endpoints = 0;
+};
+absl::StatusOr<Verdict> wait_for_rollout(Session& session, const RolloutVersions& versions, const WaitOptions& options);
 
 // Exit code for a last status: 0, 1 (refused, no nodes), 7 (not there yet, or a node is lost and no quorum was given).
 int exit_code_for(const v1::RolloutStatus& status, v1::WatchRolloutRequest::Until until, const Quorum* quorum);

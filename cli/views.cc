@@ -105,6 +105,7 @@ Json to_json(const v1::NodeInfo& node) {
   out["configVersion"] = node.config_version();
   out["directoryVersion"] = node.directory_version();
   out["switchesVersion"] = node.switches_version();
+  out["endpointsVersion"] = node.endpoints_version();
   out["listeners"] = std::move(listeners);
   put(out, "admin", node.admin());
   out["connections"] = node.connections();
@@ -147,6 +148,16 @@ Json to_json(const v1::UsageRow& row) {
   return out;
 }
 
+std::string_view source_word(v1::TargetSource source) {
+  switch (source) {
+    case v1::TARGET_DNS: return "dns";
+    case v1::TARGET_SRV: return "srv";
+    case v1::TARGET_ENDPOINT: return "endpoint";
+    case v1::TARGET_AWAITED: return "awaited";
+    default: return "static";
+  }
+}
+
 Json to_json(const v1::NodeTargets& node) {
   Json targets = Json::array();
   for (const v1::TargetState& t : node.targets()) {
@@ -157,9 +168,26 @@ Json to_json(const v1::NodeTargets& node) {
                        {"connectionsBusy", t.connections_busy()},
                        {"drained", t.drained()},
                        {"probeFailed", t.probe_failed()},
-                       {"ejected", t.ejected()}});
+                       {"ejected", t.ejected()},
+                       {"source", std::string(source_word(t.source()))},
+                       {"weight", t.weight()},
+                       {"priority", t.priority()}});
+    put(targets.back(), "foundBy", t.name());
   }
-  return {{"node", node.node()}, {"targets", std::move(targets)}};
+  Json out = {{"node", node.node()}, {"targets", std::move(targets)}};
+  Json names = Json::array();
+  for (const v1::NameState& n : node.names()) {
+    Json name = {{"name", n.name()}, {"type", n.srv() ? "srv" : "address"}, {"addresses", Json::array()}, {"total", n.total()}};
+    for (const std::string& address : n.addresses()) name["addresses"].push_back(address);
+    name["refreshInMs"] = n.refresh_in_ms();
+    put_time(name, "staleSince", n.stale_since());
+    put(name, "problem", n.problem());
+    if (n.refused() > 0) name["refused"] = n.refused();
+    if (n.excess() > 0) name["excess"] = n.excess();
+    names.push_back(std::move(name));
+  }
+  if (!names.empty()) out["names"] = std::move(names);
+  return out;
 }
 
 Json to_json(const v1::SwitchInfo& info) {
@@ -168,6 +196,15 @@ Json to_json(const v1::SwitchInfo& info) {
   put(out, "message", info.message());
   if (info.kind() == v1::SWITCH_API) out["status"] = info.status() == 0 ? 503 : info.status();
   if (info.retry_after() > 0) out["retryAfter"] = info.retry_after();
+  put(out, "by", info.actor());
+  put_time(out, "since", info.since());
+  put_time(out, "expiresAt", info.expires_at());
+  return out;
+}
+
+Json to_json(const v1::EndpointInfo& info) {
+  Json out = {{"upstream", info.upstream()}, {"address", info.address()}, {"weight", info.weight()}, {"priority", info.priority()}};
+  put(out, "zone", info.zone());
   put(out, "by", info.actor());
   put_time(out, "since", info.since());
   put_time(out, "expiresAt", info.expires_at());
@@ -221,7 +258,9 @@ Json to_json(const v1::StatusResponse& status) {
           {"apis", std::move(apis)},
           {"upstreams", std::move(upstreams)},
           {"switchesVersion", status.switches_version()},
-          {"switches", to_json_array(status.switches())}};
+          {"switches", to_json_array(status.switches())},
+          {"endpointsVersion", status.endpoints_version()},
+          {"endpoints", status.endpoints()}};
 }
 
 std::string switch_text(const v1::SwitchInfo& info) {

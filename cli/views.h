@@ -18,8 +18,11 @@ Json to_json(const v1::NodeInfo& node);
 Json to_json(const v1::TokenInfo& token);
 Json to_json(const v1::KeyInfo& key);
 Json to_json(const v1::UsageRow& row);
+// Where a target is from: static, dns, srv, endpoint, awaited.
+std::string_view source_word(v1::TargetSource source);
 Json to_json(const v1::NodeTargets& node);
 Json to_json(const v1::SwitchInfo& info);
+Json to_json(const v1::EndpointInfo& info);
 Json to_json(const v1::ExplainResponse& answer);
 Json to_json(const v1::StatusResponse& status);
 

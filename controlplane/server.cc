@@ -9,6 +9,7 @@
 #include "common/http/address.h"
 #include "controlplane/admin/admin_handlers.h"
 #include "controlplane/admin/admin_service.h"
+#include "controlplane/admin/endpoint_board.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/node_side.h"
 #include "controlplane/admin/quota.h"
@@ -89,6 +90,7 @@ class Server::Impl {
       engine_->set_after_commit(nullptr);
     }
     if (switches_) switches_->stop();
+    if (endpoints_) endpoints_->stop();
     if (quotas_) quotas_->stop();
     if (log_) log_->stop();
   }
@@ -103,6 +105,7 @@ class Server::Impl {
     quotas_ = std::make_unique<QuotaTracker>(*engine_, *options.clock);
     usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
     switches_ = std::make_unique<SwitchBoard>(*db_, *options.clock);
+    endpoints_ = std::make_unique<EndpointBoard>(*db_, *options.clock);
     ConfigPushOptions push;
     push.lineage = db_->lineage();
     push.lease_ms = options.lease_ms;
@@ -114,6 +117,7 @@ class Server::Impl {
     parts.engine = engine_.get();
     parts.quotas = quotas_.get();
     parts.switches = switches_.get();
+    parts.endpoints = endpoints_.get();
     parts.rollouts = push_.get();
     parts.nodes = push_.get();
     parts.metrics = metrics_.get();
@@ -129,6 +133,7 @@ class Server::Impl {
     push_->start();
     nodes_.set(push_.get());
     GW_RETURN_IF_ERROR(switches_->start(*push_));
+    GW_RETURN_IF_ERROR(endpoints_->start(*push_, handlers_->upstream_exists()));
     if (start.directory.version > 0) push_->publish(std::move(start.directory));
     if (start.pending) push_->publish(std::move(*start.pending));
     engine_->set_publisher(push_.get());
@@ -159,6 +164,7 @@ class Server::Impl {
   std::unique_ptr<StoreRolloutLog> log_;
   std::unique_ptr<QuotaTracker> quotas_;
   std::unique_ptr<SwitchBoard> switches_;
+  std::unique_ptr<EndpointBoard> endpoints_;
   std::unique_ptr<StoreUsageSink> usage_;
   std::unique_ptr<ConfigPush> push_;
   std::unique_ptr<TelemetryHub> hub_;

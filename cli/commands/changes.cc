@@ -140,7 +140,7 @@ absl::StatusOr<int> finish_change(Session& session, const v1::ApplyResponse& res
                                    number + "`; undo with `" + undo_command(response.version()) + "`");
   }
   GW_ASSIGN_OR_RETURN(Verdict verdict,
-                      wait_for_rollout(session, response.version(), response.directory_version(), wait));
+                      wait_for_rollout(session, {.config = response.version(), .directory = response.directory_version()}, wait));
   print_answer(session, response, &verdict);
   if (!undo.empty() && !is_refused(&verdict)) session.talk(undo);
   if (verdict.timed_out) session.talk("timed out; the version is stored and its rollout goes on: gwctl rollout status " + number);
@@ -149,7 +149,7 @@ absl::StatusOr<int> finish_change(Session& session, const v1::ApplyResponse& res
 
 bool wait_for_directory(Session& session, uint64_t directory_version) {
   if (directory_version == 0) return true;
-  auto verdict = wait_for_rollout(session, 0, directory_version, WaitOptions{});
+  auto verdict = wait_for_rollout(session, {.directory = directory_version}, WaitOptions{});
   if (!verdict.ok()) {
     session.talk("stored; whether every node has it is not known: " + message_of(verdict.status()));
     return false;

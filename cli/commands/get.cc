@@ -157,16 +157,47 @@ void print_views(Session& session, const Wanted& wanted, const Views& views) {
 
 // What each node last reported of an Upstream's targets.
 Cell rotation(const v1::TargetState& t) {
+  if (t.source() == v1::TARGET_AWAITED) return Cell("nothing found yet", Style::kWarn);
   if (t.drained()) return Cell("drained", Style::kWarn);
   if (t.probe_failed()) return Cell("fails its probes", Style::kBad);
   return t.ejected() ? Cell("left out: fails requests", Style::kBad) : Cell("in rotation", Style::kGood);
 }
 
+std::string source_text(const v1::TargetState& t) {
+  return std::string(source_word(t.source())) + (t.name().empty() ? "" : " " + t.name());
+}
+
+// How long the answer in use is good for, or since when it is not.
+Cell answer_age(const v1::NameState& n) {
+  if (n.stale_since() > 0) return Cell("stale since " + time_text(n.stale_since()), Style::kWarn);
+  return Cell("asked again in " + std::to_string((n.refresh_in_ms() + 999) / 1000) + " s");
+}
+
+std::string names_table(const v1::ObjectView& view, const Paint& paint) {
+  Table table({{"NODE"}, {"NAME"}, {"ANSWER"}, {"AGE"}, {"PROBLEM"}});
+  for (const v1::NodeTargets& node : view.targets()) {
+    for (const v1::NameState& n : node.names()) {
+      std::string answer;
+      for (const std::string& address : n.addresses()) answer += (answer.empty() ? "" : ", ") + address;
+      if (static_cast<int>(n.total()) > n.addresses_size()) answer += " and " + std::to_string(static_cast<int>(n.total()) - n.addresses_size()) + " more";
+      std::string problem = n.problem();
+      auto left_out = [&](uint32_t count, const char* why) {
+        if (count > 0) problem += (problem.empty() ? "" : "; ") + std::to_string(count) + why;
+      };
+      left_out(n.refused(), " refused");
+      left_out(n.excess(), " beyond maxTargets");
+      table.add({node.node(), (n.srv() ? "srv " : "") + n.name(), answer.empty() ? Cell("none", Style::kBad) : Cell(answer), answer_age(n),
+                 Cell(problem, Style::kWarn)});
+    }
+  }
+  return table.empty() ? "" : "\n" + table.render(paint);
+}
+
 std::string targets_table(const v1::ObjectView& view, const Paint& paint) {
-  Table table({{"NODE"}, {"TARGET"}, {"STATE"}, {"REQUESTS", true}, {"FAILURES", true}, {"IDLE", true}, {"BUSY", true}});
+  Table table({{"NODE"}, {"TARGET"}, {"SOURCE"}, {"STATE"}, {"REQUESTS", true}, {"FAILURES", true}, {"IDLE", true}, {"BUSY", true}});
   for (const v1::NodeTargets& node : view.targets()) {
     for (const v1::TargetState& t : node.targets()) {
-      table.add({node.node(), t.address(), rotation(t),
+      table.add({node.node(), t.address(), source_text(t), rotation(t),
                  with_commas(t.requests()), {with_commas(t.failures()), t.failures() > 0 ? Style::kBad : Style::kPlain},
                  std::to_string(t.connections_idle()), std::to_string(t.connections_busy())});
     }
@@ -187,7 +218,7 @@ std::string description(const v1::ObjectView& view, const Paint& paint) {
     facts.add({"  " + c.type(), {c.status() + (c.reason().empty() ? "" : "  " + c.reason()), bad ? Style::kBad : Style::kPlain}});
   }
   for (const v1::Pair& p : view.facts()) facts.add({"  " + p.name(), p.value()});
-  return out + facts.render(bare) + targets_table(view, paint) + "\n" + gw::to_yaml(object);
+  return out + facts.render(bare) + targets_table(view, paint) + names_table(view, paint) + "\n" + gw::to_yaml(object);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ absl::StatusOr<v1::VersionInfo> fetch_version(Session& session, uint64_t version
 absl::StatusOr<int> run_rollout_status(Session& session, const RolloutStatusOptions& options) {
   GW_ASSIGN_OR_RETURN(v1::VersionInfo info, fetch_version(session, options.version));
   if (session.globals().watch) {
-    GW_ASSIGN_OR_RETURN(Verdict verdict, wait_for_rollout(session, info.version(), 0, WaitOptions{}));
+    GW_ASSIGN_OR_RETURN(Verdict verdict, wait_for_rollout(session, {.config = info.version()}, WaitOptions{}));
     session.emit(verdict_json(verdict), {"version/" + std::to_string(info.version())},
                  [&](bool) { return verdict_text(verdict, session.paint()); });
     return verdict.exit_code;

@@ -74,7 +74,8 @@ std::string facts_line(const v1::StatusResponse& s) {
   return "holds " + std::to_string(s.holds_size()) + (holds.empty() ? "" : holds + ")") + "    connections " +
          std::to_string(connections) + "    usage not yet acknowledged " + std::to_string(waiting) + "    directory " +
          std::to_string(s.directory_version()) + "    stopped " +
-         (s.switches().empty() ? "nothing" : std::to_string(s.switches_size())) + "\n";
+         (s.switches().empty() ? "nothing" : std::to_string(s.switches_size())) +
+         (s.endpoints() > 0 ? "    endpoints " + std::to_string(s.endpoints()) : "") + "\n";
 }
 
 // What operators have stopped, since when, by whom.

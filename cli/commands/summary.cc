@@ -26,6 +26,11 @@ std::string gateway_summary(const v1::GatewaySpec& spec) {
 std::string upstream_summary(const v1::UpstreamSpec& spec) {
   std::string out;
   for (const v1::Target& t : spec.targets()) out += (out.empty() ? "" : ", ") + t.url();
+  const v1::Discovery& found = spec.discovery();
+  auto add = [&](const std::string& part) { out += (out.empty() ? "" : ", ") + part; };
+  if (!found.dns().empty()) add("dns " + found.dns() + ":" + std::to_string(found.port()));
+  if (!found.srv().empty()) add("srv " + found.srv());
+  if (found.has_endpoints()) add("endpoints");
   return out;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cli/commands.h"
+#include "cli/commands/stream_verdict.h"
 #include "cli/errors.h"
 #include "cli/views.h"
 #include "common/base/status.h"
@@ -29,31 +30,6 @@ std::string outcome(const v1::SetSwitchRequest& request, const v1::SetSwitchResp
   return i.name() + " unblocked" + was;
 }
 
-std::string switch_node_line(const v1::NodeRollout& n, const Paint& paint) {
-  std::string out = "  node " + n.node() + (n.zone().empty() ? "" : " (" + n.zone() + ")") + "  ";
-  if (n.state() == v1::ACTIVE) return out + painted("in force", Style::kGood, paint) + "\n";
-  if (n.state() != v1::REFUSED) return out + painted(n.connected() ? "not yet" : "lost: it holds no lease", Style::kBad, paint) + "\n";
-  out += painted("refused", Style::kBad, paint) + "\n";
-  for (v1::Diagnostic d : n.diagnostics()) {
-    d.clear_node();
-    out += "    " + to_text(d) + "\n";
-  }
-  return out;
-}
-
-std::string switch_verdict_text(const Verdict& verdict, const Paint& paint) {
-  std::string out;
-  int in_force = 0;
-  for (const v1::NodeRollout& n : verdict.status.nodes()) {
-    out += switch_node_line(n, paint);
-    in_force += n.state() == v1::ACTIVE;
-  }
-  if (verdict.lost_server) return out + "the control plane went away while waiting; it is stored\n";
-  if (verdict.status.nodes().empty()) return out + painted("stored; no node is connected", Style::kBad, paint) + "\n";
-  return out + "in force on " + std::to_string(in_force) + "/" + std::to_string(verdict.status.nodes_size()) + " nodes in " +
-         seconds_text(verdict.status.seconds()) + "\n";
-}
-
 void print_switch(Session& session, const v1::SetSwitchRequest& request, const v1::SetSwitchResponse& response, const Verdict* verdict) {
   Json json = {{"switch", to_json(response.info())},
                {"stopped", request.stop()},
@@ -68,7 +44,7 @@ void print_switch(Session& session, const v1::SetSwitchRequest& request, const v
   }
   if (response.changed()) json["undo"] = reverse_command(request, response.info());
   session.emit(json, {response.info().name()}, [&](bool) {
-    return outcome(request, response) + "\n" + (verdict != nullptr ? switch_verdict_text(*verdict, session.paint()) : "");
+    return outcome(request, response) + "\n" + (verdict != nullptr ? stream_verdict_text(*verdict, session.paint()) : "");
   });
 }
 
@@ -82,7 +58,7 @@ absl::StatusOr<int> set_switch(Session& session, const v1::SetSwitchRequest& req
   if (wait.no_wait) {
     print_switch(session, request, response, nullptr);
   } else {
-    GW_ASSIGN_OR_RETURN(Verdict verdict, wait_for_rollout(session, 0, 0, wait, response.switches_version()));
+    GW_ASSIGN_OR_RETURN(Verdict verdict, wait_for_rollout(session, {.switches = response.switches_version()}, wait));
     print_switch(session, request, response, &verdict);
     code = verdict.exit_code;
   }

@@ -10,7 +10,7 @@ void bind_get(CLI::App& c, GetOptions& o) {
   c.add_option("--at", o.at, "As of this version")->type_name("VERSION");
 }
 
-struct NoOptions {};
+struct NoLookOptions {};
 struct VersionOptions {
   bool client = false;
 };
@@ -18,8 +18,8 @@ struct VersionOptions {
 }  // namespace
 
 void bind_look(CLI::App& root, Invocation& invocation) {
-  add_command<NoOptions>(root, invocation, "status", "What is live, where, and what changed last", [](CLI::App&, NoOptions&) {},
-                         [](Session& s, const NoOptions&) { return run_status(s); })->group("Look");
+  add_command<NoLookOptions>(root, invocation, "status", "What is live, where, and what changed last", [](CLI::App&, NoLookOptions&) {},
+                         [](Session& s, const NoLookOptions&) { return run_status(s); })->group("Look");
   add_command<GetOptions>(root, invocation, "get", "List objects", bind_get, run_get)->group("Look");
   add_command<GetOptions>(root, invocation, "describe", "All about one object", bind_get, run_describe)->group("Look");
   add_command<ExplainRequestOptions>(
@@ -49,8 +49,8 @@ void bind_look(CLI::App& root, Invocation& invocation) {
   add_command<VersionOptions>(root, invocation, "version", "Versions of gwctl and the control plane",
                               [](CLI::App& c, VersionOptions& o) { c.add_flag("--client", o.client, "Only gwctl's own"); },
                               [](Session& s, const VersionOptions& o) { return run_version(s, o.client); })->group("Start");
-  add_command<NoOptions>(root, invocation, "whoami", "Whose token this is", [](CLI::App&, NoOptions&) {},
-                         [](Session& s, const NoOptions&) { return run_whoami(s); })->group("Start");
+  add_command<NoLookOptions>(root, invocation, "whoami", "Whose token this is", [](CLI::App&, NoLookOptions&) {},
+                         [](Session& s, const NoLookOptions&) { return run_whoami(s); })->group("Start");
 }
 
 void bind_rollout(CLI::App& root, Invocation& invocation) {

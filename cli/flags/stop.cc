@@ -34,6 +34,54 @@ void bind_clients(CLI::App& c, SwitchOptions& o) {
   bind_change(c, o);
 }
 
+void bind_endpoint_wait(CLI::App& c, EndpointOptions& o) {
+  c.add_option("-m,--message", o.message, "Why, for the audit log")->type_name("TEXT");
+  c.add_flag("--no-wait", o.wait.no_wait, "Do not wait for the nodes");
+  c.add_option("--quorum", o.wait.quorum, "So many nodes are enough: 3, or 90%")->type_name("N");
+}
+
+CLI::Option* bind_endpoints(CLI::App& c, EndpointOptions& o) {
+  c.add_option("upstream", o.upstream, "Upstream: owner/name, or a name that one team alone has")->type_name("NAME")->required();
+  return c.add_option("targets", o.targets, "Which ones")->type_name("HOST:PORT");
+}
+
+void bind_endpoint_facts(CLI::App& c, EndpointOptions& o) {
+  c.add_option("--weight", o.weight, "Share of the traffic relative to the other targets (1)")->type_name("N")->check(CLI::Range(0, 1000));
+  c.add_option("--zone", o.zone, "Zone that they are in")->type_name("ZONE");
+  c.add_option("--priority", o.priority, "Higher ones get requests only as far as lower ones are not well (0)")->type_name("N")->check(CLI::Range(0, 15));
+  c.add_option("--expires", o.expires, "Remove them after this time; by default they stay")->type_name("DURATION");
+  bind_endpoint_wait(c, o);
+}
+
+void bind_targets(CLI::App& upstream, Invocation& invocation) {
+  CLI::App* target = upstream.add_subcommand("target", "Add and remove targets at run time, without a version");
+  target->require_subcommand(1);
+  target->fallthrough();
+  add_command<EndpointOptions>(*target, invocation, "add", "Add targets, on every node at once",
+                               [](CLI::App& c, EndpointOptions& o) {
+                                 bind_endpoints(c, o)->required();
+                                 bind_endpoint_facts(c, o);
+                               },
+                               run_endpoint_add);
+  add_command<EndpointOptions>(*target, invocation, "remove", "Remove targets that were added",
+                               [](CLI::App& c, EndpointOptions& o) {
+                                 bind_endpoints(c, o)->required();
+                                 bind_endpoint_wait(c, o);
+                               },
+                               run_endpoint_remove);
+  add_command<EndpointOptions>(*target, invocation, "set", "Make these the only ones that were added; none removes all",
+                               [](CLI::App& c, EndpointOptions& o) {
+                                 bind_endpoints(c, o);
+                                 bind_endpoint_facts(c, o);
+                               },
+                               run_endpoint_set);
+  add_command<EndpointOptions>(*target, invocation, "list", "What was added, by whom, until when",
+                               [](CLI::App& c, EndpointOptions& o) {
+                                 c.add_option("upstream", o.upstream, "Upstream; by default all")->type_name("NAME");
+                               },
+                               run_endpoint_list);
+}
+
 }  // namespace
 
 void bind_stop(CLI::App& root, Invocation& invocation) {
@@ -46,9 +94,10 @@ void bind_stop(CLI::App& root, Invocation& invocation) {
                              },
                              run_api_disable);
   add_command<SwitchOptions>(*api, invocation, "enable", "Serve it again", bind_api, run_api_enable);
-  CLI::App* upstream = stop_group(root, "upstream", "Take targets of an Upstream out of rotation and back");
+  CLI::App* upstream = stop_group(root, "upstream", "Targets of an Upstream: out of rotation and back; added and removed at run time");
   add_command<SwitchOptions>(*upstream, invocation, "drain", "Send a target no new requests; those in work end", bind_target, run_upstream_drain);
   add_command<SwitchOptions>(*upstream, invocation, "undrain", "Send it requests again", bind_target, run_upstream_undrain);
+  bind_targets(*upstream, invocation);
   CLI::App* block = stop_group(root, "block", "Refuse clients");
   add_command<SwitchOptions>(*block, invocation, "ip", "Refuse clients by address, on every node at once",
                              [](CLI::App& c, SwitchOptions& o) {

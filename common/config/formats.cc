@@ -145,6 +145,10 @@ Fault check_format(v1::Format format, std::string_view text) {
       return check_origin(text);
     case v1::HOST_NAME:
       return check_host_name(text);
+    case v1::DNS_NAME:
+      return check_dns_name(text);
+    case v1::SERVER_ADDRESS:
+      return check_server_address(text);
     default:
       return std::nullopt;
   }

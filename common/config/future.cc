@@ -14,7 +14,6 @@ const std::vector<FutureName>& future_names() {
       {"Listener", "http3"},
       {"Listener", "redirectToHttps"},
       {"Protocol", "https"},
-      {"UpstreamSpec", "discovery"},
       {"UpstreamSpec", "tls"},
       {"ApiSpec", "lifecycle"},
       {"ApiSpec", "openapi"},

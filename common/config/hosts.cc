@@ -140,6 +140,31 @@ Fault check_target_url(std::string_view text) {
   return check_port(parts.port);
 }
 
+Fault check_dns_name(std::string_view text) {
+  if (IpAddress::parse(text)) {
+    return FormatFault{"is an address and no name", "name it in targets: http://" + std::string(text) + ":port"};
+  }
+  if (text.find(':') != std::string_view::npos) {
+    return FormatFault{"has a port", "write the name alone; the port is a field of its own"};
+  }
+  // Services begin with `_`; else a name is made as hosts are.
+  std::string plain(text);
+  for (size_t at = plain[0] == '_' ? 0 : plain.find("._"); at != std::string::npos; at = plain.find("._", at)) {
+    plain.erase(plain[at] == '_' ? at : at + 1, 1);
+  }
+  return check_host(plain);
+}
+
+Fault check_server_address(std::string_view text) {
+  constexpr std::string_view kCure = "write 10.0.0.2, 10.0.0.2:5353 or [::1]:53";
+  if (IpAddress::parse(text)) return std::nullopt;
+  HostPort parts = split(text);
+  std::string_view host = parts.host;
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (!IpAddress::parse(host)) return FormatFault{"is not an IP address", std::string(kCure)};
+  return parts.has_port ? check_port(parts.port) : std::nullopt;
+}
+
 Fault check_origin(std::string_view text) {
   if (text == "*") return std::nullopt;
   constexpr std::string_view kCure =

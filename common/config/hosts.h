@@ -10,6 +10,8 @@ std::optional<FormatFault> check_host_pattern(
 std::optional<FormatFault> check_host_name(
     std::string_view text);  // example.com, example.com:8443, [::1]:80
 std::optional<FormatFault> check_target_url(std::string_view text);  // http://host:port
+std::optional<FormatFault> check_dns_name(std::string_view text);    // _http._tcp.orders.internal
+std::optional<FormatFault> check_server_address(std::string_view text);  // 10.0.0.2, [::1]:53
 std::optional<FormatFault> check_origin(std::string_view text);      // https://example.com, *
 
 }  // namespace gw

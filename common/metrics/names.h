@@ -47,6 +47,10 @@ inline constexpr MetricInfo kUpstreamHealthyTargets{"gw_upstream_healthy_targets
 inline constexpr MetricInfo kUpstreamRequests{"gw_upstream_requests", kG, "Requests in work at an upstream, or waiting for a connection to it.", "upstream,state"};
 inline constexpr MetricInfo kUpstreamCircuitOpen{"gw_upstream_circuit_open", kG, "1 while the upstream's circuit breaker is open.", "upstream"};
 inline constexpr MetricInfo kUpstreamPanic{"gw_upstream_panic", kG, "1 while health is ignored because too few targets are well.", "upstream"};
+inline constexpr MetricInfo kDnsLookups{"gw_dns_lookups_total", kC, "Look-ups of names: found, missing (does not exist, or has no such records), failed (nobody could say).", "result"};
+inline constexpr MetricInfo kDnsLeftOut{"gw_dns_left_out_total", kC, "Addresses and records of answers that were left out: refused (link-local, metadata, the node's own), excess (beyond maxTargets).", "reason"};
+inline constexpr MetricInfo kDnsStale{"gw_dns_stale_names", kG, "Names whose last good answer is used beyond its time because there is no new one.", ""};
+inline constexpr MetricInfo kDnsUnresolved{"gw_dns_unresolved_names", kG, "Names of upstreams for which there is no answer to use.", ""};
 inline constexpr MetricInfo kZoneBytes{"gw_zone_bytes_total", kC, "Bytes of bodies between this node's zone and targets' zones.", "from,to"};
 
 // Policies
@@ -59,6 +63,7 @@ inline constexpr MetricInfo kRateLimitRejected{"gw_ratelimit_rejected_total", kC
 inline constexpr MetricInfo kConfigVersion{"gw_config_version", kG, "Version of the configuration in force.", ""};
 inline constexpr MetricInfo kDirectoryVersion{"gw_directory_version", kG, "Version of the directory of consumers, apps and keys in force.", ""};
 inline constexpr MetricInfo kSwitchesVersion{"gw_switches_version", kG, "Version of the operators' stop switches in force.", ""};
+inline constexpr MetricInfo kEndpointsVersion{"gw_endpoints_version", kG, "Version of the targets added at run time in force.", ""};
 inline constexpr MetricInfo kConfigLastSuccess{"gw_config_last_success_timestamp_seconds", kG, "When a configuration was last put in force, in Unix time.", ""};
 inline constexpr MetricInfo kDirectoryLastSuccess{"gw_directory_last_success_timestamp_seconds", kG, "When the directory was last confirmed by the control plane, in Unix time.", ""};
 inline constexpr MetricInfo kConfigRejected{"gw_config_rejected_total", kC, "Versions that this node refused to build.", ""};

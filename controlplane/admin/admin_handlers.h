@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "controlplane/admin/access.h"
+#include "controlplane/admin/endpoint_board.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/quota.h"
 #include "controlplane/admin/switch_board.h"
@@ -25,6 +26,7 @@ class AdminHandlers {
     Engine* engine = nullptr;
     QuotaTracker* quotas = nullptr;
     SwitchBoard* switches = nullptr;
+    EndpointBoard* endpoints = nullptr;
     Rollouts* rollouts = nullptr;
     NodeDirectory* nodes = nullptr;
     MetricsSource* metrics = nullptr;
@@ -67,6 +69,11 @@ class AdminHandlers {
   absl::StatusOr<v1::SetSwitchResponse> set_switch(const Caller& caller, const v1::SetSwitchRequest& request);
   absl::StatusOr<v1::ListSwitchesResponse> list_switches();
 
+  absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const Caller& caller, const v1::SetEndpointsRequest& request);
+  absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& request);
+  // Whether there is an Upstream with that uid now.
+  EndpointBoard::Exists upstream_exists() const;
+
  private:
   using Builder = std::function<absl::Status(const Catalog&, ChangeSet&, v1::ApplyResponse&)>;
   absl::StatusOr<v1::ApplyResponse> commit(const Builder& build);
@@ -80,10 +87,15 @@ class AdminHandlers {
   absl::Status change_switch(SwitchRow row, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out);
   // Those whose Api or Upstream is there.
   std::vector<SwitchRow> switches_in_force() const;
+  // Those whose Upstream is there.
+  std::vector<EndpointRow> endpoints_in_force() const;
   // What is stopped of an object, for describe.
   void add_switch_facts(const std::vector<SwitchRow>& switches, v1::ObjectView& view) const;
 
   Parts parts_;
 };
+
+// The one object of that kind that can be changed at run time; `name` is owner/name, or a name that one team alone has.
+absl::StatusOr<ObjectKey> find_object(const Catalog& now, Kind kind, const std::string& name, uint64_t& uid);
 
 }  // namespace gw

@@ -116,6 +116,12 @@ class AdminService::Impl final : public v1::Admin::Service {
   grpc::Status SetSwitch(Context* c, const v1::SetSwitchRequest* in, v1::SetSwitchResponse* out) override {
     return call(c, out, [&](const Caller& caller) { return h_.set_switch(caller, *in); });
   }
+  grpc::Status SetEndpoints(Context* c, const v1::SetEndpointsRequest* r, v1::SetEndpointsResponse* out) override {
+    return call(c, out, [&](const Caller& who) { return h_.set_endpoints(who, *r); });
+  }
+  grpc::Status ListEndpoints(Context* c, const v1::ListEndpointsRequest* r, v1::ListEndpointsResponse* out) override {
+    return call(c, out, [&](const Caller&) { return h_.list_endpoints(*r); });
+  }
   grpc::Status ListSwitches(Context* c, const v1::ListSwitchesRequest*, v1::ListSwitchesResponse* out) override {
     return call(c, out, [&](const Caller&) { return h_.list_switches(); });
   }

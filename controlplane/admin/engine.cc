@@ -63,6 +63,11 @@ CompileOptions Engine::compile_options() const {
   return out;
 }
 
+CompileOptions Engine::options_now() const {
+  std::lock_guard lock(mutex_);
+  return compile_options();
+}
+
 absl::StatusOr<Committed> Engine::commit(const Build& build) {
   std::lock_guard lock(mutex_);
   Pending p;

@@ -91,6 +91,9 @@ class Engine {
   // version is that of the dry load.
   absl::StatusOr<Tables> tables(uint64_t version);
 
+  // With what objects are compiled now.
+  CompileOptions options_now() const;
+
   Database& db() { return *options_.db; }
   int64_t now_ms() const { return options_.clock->wall_ns() / 1'000'000; }
   int64_t now_s() const { return now_ms() / 1000; }

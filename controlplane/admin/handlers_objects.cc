@@ -58,10 +58,11 @@ void add_active(v1::ObjectView& view, uint64_t origin, const std::vector<v1::Nod
 void add_targets(const std::map<std::string, v1::MetricsReport>& reports, v1::ObjectView& view) {
   for (const auto& [node, report] : reports) {
     for (const v1::UpstreamTotals& upstream : report.upstreams()) {
-      if (upstream.upstream() != view.object().uid() || upstream.targets().empty()) continue;
+      if (upstream.upstream() != view.object().uid() || (upstream.targets().empty() && upstream.names().empty())) continue;
       v1::NodeTargets& row = *view.add_targets();
       row.set_node(node);
       *row.mutable_targets() = upstream.targets();
+      *row.mutable_names() = upstream.names();
     }
   }
 }
@@ -179,7 +180,6 @@ absl::StatusOr<v1::ExplainResponse> AdminHandlers::explain(const v1::ExplainRequ
   }
   tables.quota = parts_.quotas->view();
   tables.switches = parts_.switches->view();
-  tables.snapshot = with_drained(tables.snapshot, *tables.switches);
   v1::ExplainResponse out = gw::explain(tables, input);
   out.set_version(version);
   return out;

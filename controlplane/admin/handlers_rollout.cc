@@ -82,6 +82,7 @@ absl::Status AdminHandlers::watch_rollout(const v1::WatchRolloutRequest& request
   what.version = request.version();
   what.directory_version = request.directory_version();
   what.switches_version = request.switches_version();
+  what.endpoints_version = request.endpoints_version();
   if (request.until() != v1::WatchRolloutRequest::UNTIL_UNSPECIFIED) what.until = request.until();
   Channel channel;
   uint64_t id = parts_.rollouts->watch(what, [&](const v1::RolloutStatus& state) { channel.put(state); });
@@ -227,6 +228,8 @@ absl::StatusOr<v1::StatusResponse> AdminHandlers::status() {
   }));
   out.set_switches_version(parts_.switches->version());
   for (const SwitchRow& row : switches_in_force()) *out.add_switches() = to_info(row);
+  out.set_endpoints_version(parts_.endpoints->version());
+  out.set_endpoints(static_cast<uint32_t>(endpoints_in_force().size()));
   add_totals(out);
   return out;
 }

@@ -12,23 +12,6 @@ namespace {
 constexpr int64_t kRetryAfterMax = 86'400;
 constexpr int64_t kBlockForMax = 10 * 365 * int64_t{86'400};
 
-// The one object of that kind; `name` is owner/name, or a name that one team alone has.
-absl::StatusOr<ObjectKey> find_stoppable(const Catalog& now, Kind kind, const std::string& name, uint64_t& uid) {
-  std::vector<const v1::Object*> found;
-  if (name.find('/') != std::string::npos) {
-    if (const v1::Object* object = now.find(named_key(kind, "", name))) found.push_back(object);
-  } else {
-    now.for_each(kind, [&](const v1::Object& object) {
-      if (object.metadata().name() == name) found.push_back(&object);
-    });
-  }
-  std::string what = std::string(kind_name(kind)) + " " + name;
-  if (found.empty()) return not_found(what + ": there is none");
-  if (found.size() > 1) return invalid_argument(what + ": more than one team has it; write owner/name");
-  uid = found[0]->uid();
-  return key_of(*found[0]);
-}
-
 absl::Status check_message(const std::string& message) {
   bool good = message.size() <= Switches::kMaxMessage &&
               std::all_of(message.begin(), message.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
@@ -59,6 +42,22 @@ std::string by_whom(const SwitchRow& row) {
 
 }  // namespace
 
+absl::StatusOr<ObjectKey> find_object(const Catalog& now, Kind kind, const std::string& name, uint64_t& uid) {
+  std::vector<const v1::Object*> found;
+  if (name.find('/') != std::string::npos) {
+    if (const v1::Object* object = now.find(named_key(kind, "", name))) found.push_back(object);
+  } else {
+    now.for_each(kind, [&](const v1::Object& object) {
+      if (object.metadata().name() == name) found.push_back(&object);
+    });
+  }
+  std::string what = std::string(kind_name(kind)) + " " + name;
+  if (found.empty()) return not_found(what + ": there is none");
+  if (found.size() > 1) return invalid_argument(what + ": more than one team has it; write owner/name");
+  uid = found[0]->uid();
+  return key_of(*found[0]);
+}
+
 absl::StatusOr<v1::SetSwitchResponse> AdminHandlers::set_switch(const Caller& caller, const v1::SetSwitchRequest& request) {
   v1::SetSwitchResponse out;
   GW_RETURN_IF_ERROR(must_write_something(caller, "stopping"));
@@ -86,7 +85,7 @@ absl::Status AdminHandlers::change_switch(SwitchRow row, const v1::SetSwitchRequ
 absl::Status AdminHandlers::stop_api(const Caller& caller, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out) {
   SwitchRow row;
   absl::StatusOr<ObjectKey> key = ObjectKey{};
-  parts_.engine->read([&](const Catalog& now) { key = find_stoppable(now, v1::Object::kApi, request.name(), row.object); });
+  parts_.engine->read([&](const Catalog& now) { key = find_object(now, v1::Object::kApi, request.name(), row.object); });
   if (!key.ok()) return key.status();
   GW_RETURN_IF_ERROR(may_write(caller, *key));
   if (request.status() != 0 && (request.status() < 400 || request.status() > 599)) {
@@ -107,7 +106,7 @@ absl::Status AdminHandlers::stop_api(const Caller& caller, const v1::SetSwitchRe
 absl::Status AdminHandlers::stop_target(const Caller& caller, const v1::SetSwitchRequest& request, v1::SetSwitchResponse& out) {
   SwitchRow row;
   absl::StatusOr<ObjectKey> key = ObjectKey{};
-  parts_.engine->read([&](const Catalog& now) { key = find_stoppable(now, v1::Object::kUpstream, request.name(), row.object); });
+  parts_.engine->read([&](const Catalog& now) { key = find_object(now, v1::Object::kUpstream, request.name(), row.object); });
   if (!key.ok()) return key.status();
   GW_RETURN_IF_ERROR(may_write(caller, *key));
   row.kind = v1::SWITCH_TARGET;
@@ -120,7 +119,12 @@ absl::Status AdminHandlers::stop_target(const Caller& caller, const v1::SetSwitc
   const auto& upstreams = tables.snapshot->upstreams();
   auto at = std::find_if(upstreams.begin(), upstreams.end(), [&](const auto& u) { return u != nullptr && u->uid == row.object; });
   std::shared_ptr<const Switches> now = parts_.switches->view();
-  bool known = false, left = false;
+  // What nodes find by themselves is not known here: any host:port may be one.
+  bool known = at != upstreams.end() && (*at)->discovery.searches(), left = known;
+  for (const EndpointRow& e : parts_.endpoints->all(row.object)) {
+    known = known || e.address == row.target;
+    left = left || (e.weight > 0 && e.address != row.target && !now->drained(row.object, e.address));
+  }
   std::string names;
   if (at != upstreams.end()) {
     for (const UpstreamTarget& t : (*at)->targets) {

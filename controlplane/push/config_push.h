@@ -42,7 +42,7 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
   // Ends all links; whatever comes after is turned away. Idempotent.
   void stop();
 
-  // Publisher. Streams config, directory and switches: versions rise. Stream quota: `entries` are the ENTRY_QUOTA_STATEs; the push
+  // Publisher. Streams config, directory, switches and endpoints: versions rise. Stream quota: `entries` are the ENTRY_QUOTA_STATEs; the push
   // numbers that stream itself and adds the ENTRY_SHARE with the number of leased nodes (so `version` is not looked at).
   void publish(Publication publication) override;
 

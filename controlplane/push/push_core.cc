@@ -47,6 +47,7 @@ PushCore::PushCore(const ConfigPushOptions& options, RolloutLog& log)
       directory_(options.history),
       quota_(options.history),
       switches_(options.history),
+      endpoints_(options.history),
       cache_(options.lineage, options.chunk_bytes) {
   // Versions of the quota stream rise over restarts, so that what a node has from before is not taken for a newer one.
   quota_.reset(static_cast<uint64_t>(wall_ms()), EntryTable{});
@@ -76,6 +77,7 @@ void PushCore::publish(Publication publication) {
     case v1::STREAM_CONFIG: publish_config(std::move(publication)); break;
     case v1::STREAM_DIRECTORY: publish_whole(directory_, publication); break;
     case v1::STREAM_SWITCHES: publish_whole(switches_, publication); break;
+    case v1::STREAM_ENDPOINTS: publish_whole(endpoints_, publication); break;
     case v1::STREAM_QUOTA: publish_quota(publication); break;
     default: break;
   }
@@ -110,7 +112,7 @@ void PushCore::feed_groups(uint64_t version) {
   groups_.drop_unused();
 }
 
-// Directory and switches: what the store numbers, and nodes take at once.
+// Directory, switches, endpoints: what the store numbers, and nodes take at once.
 void PushCore::publish_whole(VersionedSet& set, const Publication& p) {
   cache_.clear();
   if (p.previous == 0 || p.previous != set.latest()) set.reset(p.version, *p.entries);
@@ -204,6 +206,7 @@ void PushCore::offer_config(NodeSession& node, const ActivationStep& step) {
 
 const VersionedSet& PushCore::set_of(v1::Stream stream) const {
   if (stream == v1::STREAM_SWITCHES) return switches_;
+  if (stream == v1::STREAM_ENDPOINTS) return endpoints_;
   return stream == v1::STREAM_DIRECTORY ? directory_ : quota_;
 }
 
@@ -212,6 +215,7 @@ StreamProgress* PushCore::progress_of(NodeSession& node, v1::Stream stream) {
     case v1::STREAM_DIRECTORY: return &node.directory;
     case v1::STREAM_QUOTA: return &node.quota;
     case v1::STREAM_SWITCHES: return &node.switches;
+    case v1::STREAM_ENDPOINTS: return &node.endpoints;
     default: return nullptr;
   }
 }

@@ -58,7 +58,7 @@ class PushCore {
     Rollouts::Fn fn;
     std::string last;  // serialized, as told
     int64_t began_ms = 0;
-    std::set<std::string> asked;  // switches: every node that held a lease meanwhile
+    std::set<std::string> asked;  // switches, endpoints: every node that held a lease meanwhile
   };
 
   int64_t now_ms() const { return options_.clock->mono_ns() / 1'000'000; }
@@ -89,14 +89,14 @@ class PushCore {
   NodeSession* node_of(const NodeLink* link);
 
   v1::RolloutStatus watched_status(Watch& watch) const;
-  v1::RolloutStatus switches_status(Watch& watch) const;
+  v1::RolloutStatus stream_status(Watch& watch, const VersionedSet& set, StreamProgress NodeSession::*progress, uint64_t version) const;
   void tell_watches();
 
   const ConfigPushOptions options_;
   RolloutLog& log_;
   Activation activation_;
   Groups groups_;
-  VersionedSet directory_, quota_, switches_;
+  VersionedSet directory_, quota_, switches_, endpoints_;
   OfferCache cache_;
   std::deque<Publication> unfed_;  // config versions that no group has yet: they wait behind the pending one
   std::map<uint64_t, uint64_t> needs_directory_;  // of config versions that may still be offered

@@ -139,7 +139,7 @@ void PushCore::hello(Guest guest, const v1::Hello& hello) {
 // What it holds, as far as it is of this lineage and known here; else the whole is next.
 void PushCore::take_positions(NodeSession& node, const v1::Hello& hello) {
   node.config_base = node.config_active = 0;
-  node.directory = node.quota = node.switches = StreamProgress{};
+  node.directory = node.quota = node.switches = node.endpoints = StreamProgress{};
   for (const v1::StreamPosition& have : hello.have()) {
     Digest digest;
     if (have.lineage() != text(options_.lineage) || !read_digest(have.digest(), digest)) continue;
@@ -169,6 +169,7 @@ void PushCore::greet(NodeSession& node) {
   node.lease_ends_ms = now_ms() + options_.lease_ms;
   node.last_seen_wall_ms = wall_ms();
   offer_stream(node, v1::STREAM_SWITCHES, false);
+  offer_stream(node, v1::STREAM_ENDPOINTS, false);
   offer_stream(node, v1::STREAM_DIRECTORY, false);
   offer_stream(node, v1::STREAM_QUOTA, false);
   uint64_t holds = node.config_base;
@@ -256,10 +257,11 @@ std::optional<v1::RolloutStatus> PushCore::status(uint64_t version) const {
   return out;
 }
 
-// How far the nodes are with the switches. A node whose lease ends meanwhile is named, and not waited for.
-v1::RolloutStatus PushCore::switches_status(Watch& watch) const {
+// How far the nodes are with a stream that is activated at once. A node whose lease ends meanwhile is named, and not waited for.
+v1::RolloutStatus PushCore::stream_status(Watch& watch, const VersionedSet& set, StreamProgress NodeSession::*progress,
+                                          uint64_t version) const {
   v1::RolloutStatus out;
-  bool waiting = switches_.latest() < watch.what.switches_version;  // on its way here from the store
+  bool waiting = set.latest() < version;  // on its way here from the store
   bool refused = false;
   for (const auto& [name, node] : nodes_) {
     if (node.leased) watch.asked.insert(name);
@@ -270,11 +272,12 @@ v1::RolloutStatus PushCore::switches_status(Watch& watch) const {
     row.set_node(name);
     row.set_zone(node.zone);
     row.set_connected(node.leased);
-    if (node.switches.applied >= watch.what.switches_version) {
+    const StreamProgress& there = node.*progress;
+    if (there.applied >= version) {
       row.set_state(v1::ACTIVE);
-    } else if (node.switches.refused >= watch.what.switches_version) {
+    } else if (there.refused >= version) {
       row.set_state(v1::REFUSED);
-      for (const v1::Diagnostic& d : node.switches.why) *row.add_diagnostics() = d;
+      for (const v1::Diagnostic& d : there.why) *row.add_diagnostics() = d;
       refused = true;
     } else {
       waiting = waiting || node.leased;
@@ -288,7 +291,8 @@ v1::RolloutStatus PushCore::switches_status(Watch& watch) const {
 
 v1::RolloutStatus PushCore::watched_status(Watch& watch) const {
   const RolloutWatch& what = watch.what;
-  if (what.version == 0 && what.switches_version != 0) return switches_status(watch);
+  if (what.version == 0 && what.switches_version != 0) return stream_status(watch, switches_, &NodeSession::switches, what.switches_version);
+  if (what.version == 0 && what.endpoints_version != 0) return stream_status(watch, endpoints_, &NodeSession::endpoints, what.endpoints_version);
   v1::RolloutStatus out;
   bool done = true;
   if (what.version != 0) {
@@ -359,6 +363,7 @@ std::vector<v1::NodeInfo> PushCore::nodes() const {
     info.set_config_version(node.config_active);
     info.set_directory_version(node.directory.applied);
     info.set_switches_version(node.switches.applied);
+    info.set_endpoints_version(node.endpoints.applied);
     for (const v1::BoundListener& listener : node.listeners) *info.add_listeners() = listener;
     info.set_admin(node.admin);
     info.set_last_seen_ms(node.last_seen_wall_ms);

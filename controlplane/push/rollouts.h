@@ -27,6 +27,7 @@ struct RolloutWatch {
   uint64_t version = 0;            // 0: only the other streams are waited for
   uint64_t directory_version = 0;  // 0: not waited for
   uint64_t switches_version = 0;   // 0: not waited for; else the status tells how far each node is with the switches
+  uint64_t endpoints_version = 0;  // the same for the endpoints
   v1::WatchRolloutRequest::Until until = v1::WatchRolloutRequest::UNTIL_ACTIVE;
 };
 

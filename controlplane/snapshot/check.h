@@ -68,6 +68,8 @@ void check_claims(const CheckContext& c, const v1::Object& api);
 void check_overlaps(const CheckContext& c, const v1::Object& api);
 // Counts of each kind.
 void check_limits(const CheckContext& c);
+// A target that is added at run time: as one in `targets`.
+void check_endpoint(const ObjectLabel& upstream, const v1::Target& target, const CompileOptions& options, DiagnosticList& out);
 // GW2001 for a loopback target behind a Gateway that serves public hosts.
 void warn_loopback(const CheckContext& c, const v1::Object& upstream);
 

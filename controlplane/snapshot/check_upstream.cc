@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "common/http/address.h"
+#include "common/http/target_address.h"
 #include "controlplane/snapshot/check.h"
 
 namespace gw {
@@ -46,9 +47,7 @@ bool is_metadata(const std::string& host, const std::optional<IpAddress>& addres
   static const std::string names[] = {"metadata", "metadata.google.internal", "metadata.goog", "instance-data",
                                       "instance-data.ec2.internal"};
   if (std::find(std::begin(names), std::end(names), host) != std::end(names)) return true;
-  static const std::optional<IpAddress> addresses[] = {IpAddress::parse("fd00:ec2::254"), IpAddress::parse("100.100.100.200"),
-                                                       IpAddress::parse("168.63.129.16"), IpAddress::parse("fd20:ce::254")};
-  return address && std::any_of(std::begin(addresses), std::end(addresses), [&](const auto& a) { return a == address; });
+  return address && is_metadata_address(*address);
 }
 
 bool is_localhost(const std::string& host) {
@@ -60,34 +59,34 @@ bool same_place(const TargetHost& target, const std::optional<IpAddress>& addres
   auto theirs = IpAddress::parse(admin.host);
   bool loopback = is_localhost(target.host) || (address && address->is_loopback());
   if (!theirs) return target.host == admin.host;
-  if (theirs->is_unspecified()) return loopback || address.has_value();
-  return theirs->is_loopback() ? loopback : address == theirs;
+  return (loopback && theirs->is_loopback()) || (loopback && theirs->is_unspecified()) || (address && reaches(*address, *theirs));
 }
 
-void check_target(const CheckContext& c, const v1::Object& upstream, const std::string& path, const std::string& url) {
-  ObjectLabel label = key_of(upstream).label();
+void check_target(const ObjectLabel& label, const std::string& path, const std::string& url, const CompileOptions& options, DiagnosticList& out) {
   auto target = parse_target(url);
   if (!target) {
-    c.out.error("GW1416", label, path, "not http://host:port").set_cure("write http://host:port");
+    out.error("GW1416", label, path, "not http://host:port").set_cure("write http://host:port");
     return;
   }
   auto address = IpAddress::parse(target->host);
   if (!address && looks_like_number(target->host)) {
-    c.out.error("GW1416", label, path, target->host + " is not an address as it is usually written")
+    out.error("GW1416", label, path, target->host + " is not an address as it is usually written")
         .set_cure("write four decimal numbers with dots, or a host name");
     return;
   }
   if (is_metadata(target->host, address)) {
-    c.out.error("GW1414", label, path, target->host + " is a cloud's metadata service").set_cure("name the service behind the Api");
+    out.error("GW1414", label, path, target->host + " is a cloud's metadata service").set_cure("name the service behind the Api");
   } else if (address && address->is_link_local()) {
-    c.out.error("GW1414", label, path, target->host + " is a link-local address (where metadata services live)")
+    out.error("GW1414", label, path, target->host + " is a link-local address (where metadata services live)")
         .set_cure("use an address that is routed");
   } else if (address && address->is_unspecified()) {
-    c.out.error("GW1414", label, path, target->host + " is every address and no target").set_cure("name one host");
+    out.error("GW1414", label, path, target->host + " is every address and no target").set_cure("name one host");
+  } else if (address && refused_as_target(*address)) {
+    out.error("GW1414", label, path, target->host + " is a group of hosts, or stands for an address that is refused").set_cure("name one host");
   }
-  for (const AdminAddress& admin : c.options.admin) {
+  for (const AdminAddress& admin : options.admin) {
     if (!same_place(*target, address, admin)) continue;
-    c.out.error("GW1415", label, path, "this is Northgate's own admin port").set_cure("name the service behind the Api");
+    out.error("GW1415", label, path, "this is Northgate's own admin port").set_cure("name the service behind the Api");
     break;
   }
 }
@@ -116,12 +115,21 @@ void check_upstream(const CheckContext& c, const v1::Object& upstream) {
   const auto& targets = upstream.upstream().targets();
   bool some_weight = false;
   for (int i = 0; i < targets.size(); ++i) {
-    check_target(c, upstream, "spec.targets[" + std::to_string(i) + "].url", targets[i].url());
+    check_target(key_of(upstream).label(), "spec.targets[" + std::to_string(i) + "].url", targets[i].url(), c.options, c.out);
     some_weight = some_weight || !targets[i].has_weight() || targets[i].weight() > 0;
   }
-  if (!some_weight && !targets.empty()) {
+  const v1::Discovery& discovery = upstream.upstream().discovery();
+  if (is_metadata(discovery.dns(), std::nullopt)) {
+    c.out.error("GW1414", key_of(upstream).label(), "spec.discovery.dns", discovery.dns() + " is a cloud's metadata service")
+        .set_cure("name the service behind the Api");
+  }
+  if (!some_weight && !targets.empty() && !upstream.upstream().has_discovery()) {
     c.out.warning("GW2003", key_of(upstream).label(), "spec.targets", "every weight is 0: no target gets requests");
   }
+}
+
+void check_endpoint(const ObjectLabel& upstream, const v1::Target& target, const CompileOptions& options, DiagnosticList& out) {
+  check_target(upstream, target.url(), target.url(), options, out);
 }
 
 void warn_loopback(const CheckContext& c, const v1::Object& upstream) {

@@ -122,6 +122,7 @@ struct Emitter {
     if (spec.has_balance()) *e.mutable_balance() = spec.balance();
     if (spec.has_retries()) *e.mutable_retries() = spec.retries();
     if (spec.has_health()) *e.mutable_health() = spec.health();
+    if (spec.has_discovery()) *e.mutable_discovery() = spec.discovery();
     if (spec.has_circuit_breaker()) *e.mutable_circuit_breaker() = spec.circuit_breaker();
     if (object.upstream().proxy_protocol() != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
       e.set_proxy_protocol(object.upstream().proxy_protocol());
@@ -253,6 +254,8 @@ EntryPtr emit(const Catalog& catalog, const v1::Object& object) {
 }
 
 v1::Stream stream_of(v1::EntryKind kind) {
+  if (kind >= v1::ENTRY_ENDPOINT) return v1::STREAM_ENDPOINTS;
+  if (kind >= v1::ENTRY_API_SWITCH) return v1::STREAM_SWITCHES;
   if (kind >= v1::ENTRY_SHARE) return v1::STREAM_QUOTA;
   return kind >= v1::ENTRY_CONSUMER ? v1::STREAM_DIRECTORY : v1::STREAM_CONFIG;
 }

@@ -224,6 +224,7 @@ void AgentLoop::publish_status() {
   mine_.directory_version = streams_.directory_version();
   mine_.quota_version = streams_.quota_version();
   mine_.switches_version = streams_.switches_version();
+  mine_.endpoints_version = streams_.endpoints_version();
   mine_.persisted_config_version = streams_.persisted_version();
   mine_.versions_refused = streams_.refused();
   std::lock_guard lock(status_mu_);

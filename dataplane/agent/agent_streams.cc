@@ -56,6 +56,8 @@ std::string AgentStreams::load(const LastGood& content, bool on_disk) {
   if (at != content.end() && quota_version() == 0) offered_quota(at->second);
   at = content.find(v1::STREAM_SWITCHES);  // before the config: what is stopped is stopped from the first request on
   if (at != content.end() && switches_version() == 0) offered_switches(at->second);
+  at = content.find(v1::STREAM_ENDPOINTS);
+  if (at != content.end() && endpoints_version() == 0) offered_endpoints(at->second);
   at = content.find(v1::STREAM_CONFIG);
   if (at == content.end()) return {};
   auto result = config_.prepare(at->second);
@@ -76,6 +78,7 @@ void AgentStreams::offered(v1::Offer offer) {
     case v1::STREAM_DIRECTORY: offered_directory(offer); return;
     case v1::STREAM_QUOTA: offered_quota(offer); return;
     case v1::STREAM_SWITCHES: offered_switches(offer); return;
+    case v1::STREAM_ENDPOINTS: offered_endpoints(offer); return;
     default: spdlog::warn("an offer of stream {} is not known to this build", static_cast<int>(offer.stream()));
   }
 }
@@ -238,6 +241,19 @@ void AgentStreams::offered_switches(const v1::Offer& offer) {
   ack(v1::STREAM_SWITCHES, offer.version(), v1::ACTIVE);
 }
 
+void AgentStreams::offered_endpoints(const v1::Offer& offer) {
+  auto result = endpoints_.prepare(offer);
+  if (result.outcome != PrepareOutcome::kReady) {
+    refuse(v1::STREAM_ENDPOINTS, offer.version(),
+           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
+    return;
+  }
+  endpoints_.commit(std::move(result));
+  sink_.endpoints(endpoints_.endpoints());
+  ++change_;
+  ack(v1::STREAM_ENDPOINTS, offer.version(), v1::ACTIVE);
+}
+
 void AgentStreams::set_stale(bool stale) {
   if (stale_ == stale) return;
   stale_ = stale;
@@ -275,6 +291,7 @@ std::vector<v1::StreamPosition> AgentStreams::positions() const {
   if (directory_version() > 0) out.push_back(position(v1::STREAM_DIRECTORY, directory_.state()));
   if (quota_version() > 0) out.push_back(position(v1::STREAM_QUOTA, quota_.state()));
   if (switches_version() > 0) out.push_back(position(v1::STREAM_SWITCHES, switches_.state()));
+  if (endpoints_version() > 0) out.push_back(position(v1::STREAM_ENDPOINTS, endpoints_.state()));
   return out;
 }
 
@@ -287,6 +304,7 @@ LastGood AgentStreams::whole() const {
   if (directory_version() > 0) out[v1::STREAM_DIRECTORY] = directory_.whole();
   if (quota_version() > 0) out[v1::STREAM_QUOTA] = quota_.whole();
   if (switches_version() > 0) out[v1::STREAM_SWITCHES] = switches_.whole();
+  if (endpoints_version() > 0) out[v1::STREAM_ENDPOINTS] = endpoints_.whole();
   return out;
 }
 

@@ -16,6 +16,7 @@
 #include "dataplane/agent/node_sink.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
+#include "dataplane/snapshot/endpoints.h"
 #include "dataplane/snapshot/switches.h"
 #include "gw/v1/config_sync.pb.h"
 
@@ -47,6 +48,7 @@ class AgentStreams {
   uint64_t directory_version() const { return directory_.state().version; }
   uint64_t quota_version() const { return quota_.state().version; }
   uint64_t switches_version() const { return switches_.state().version; }
+  uint64_t endpoints_version() const { return endpoints_.state().version; }
   uint64_t refused() const { return refused_; }
   uint64_t persisted_version() const { return persisted_version_; }
   // The last offer of the stream was taken: what is held is what the control plane has.
@@ -73,6 +75,7 @@ class AgentStreams {
   void offered_directory(const v1::Offer& offer);
   void offered_quota(const v1::Offer& offer);
   void offered_switches(const v1::Offer& offer);
+  void offered_endpoints(const v1::Offer& offer);
   bool lacks_capability(const v1::Offer& offer, DiagnosticList& out) const;
   bool prepare_config(const v1::Offer& offer);
   void activate_pending();
@@ -89,6 +92,7 @@ class AgentStreams {
   DirectoryBuilder directory_;
   QuotaBuilder quota_;
   SwitchesBuilder switches_;
+  EndpointsBuilder endpoints_;
   std::optional<SnapshotBuilder::Result> pending_;  // prepared in builder and sink
   std::optional<v1::Offer> held_;                   // waits for a directory version
   std::deque<Activation> activations_;

@@ -14,6 +14,7 @@ class Snapshot;   // dataplane/snapshot
 class Directory;  // dataplane/snapshot
 class QuotaView;  // dataplane/snapshot
 class Switches;   // dataplane/snapshot
+class Endpoints;  // dataplane/snapshot
 
 // All calls come from the agent's thread, one after another. The sink outlives ConfigAgent::stop().
 //
@@ -40,6 +41,7 @@ class NodeSink {
   virtual void directory(std::shared_ptr<const Directory> directory) = 0;
   virtual void quota(std::shared_ptr<const QuotaView> quota) = 0;
   virtual void switches(std::shared_ptr<const Switches> switches) = 0;
+  virtual void endpoints(std::shared_ptr<const Endpoints> endpoints) = 0;
 
   // What is bound now, for Hello and Ack.
   virtual std::vector<v1::BoundListener> listeners() = 0;

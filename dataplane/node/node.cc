@@ -29,6 +29,7 @@
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/metrics_page.h"
+#include "dataplane/upstream/discovery.h"
 #include "dataplane/upstream/health_checker.h"
 #include "dataplane/worker/worker.h"
 
@@ -108,6 +109,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   void directory(std::shared_ptr<const Directory> directory) override;
   void quota(std::shared_ptr<const QuotaView> quota) override;
   void switches(std::shared_ptr<const Switches> switches) override;
+  void endpoints(std::shared_ptr<const Endpoints> endpoints) override;
   std::vector<v1::BoundListener> listeners() override { return bound(); }
   // WorkerCalls
   size_t workers() const override { return workers_.size(); }
@@ -133,7 +135,9 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   template <class Task>
   void on_every_worker(Task task);
   void worker_drained(uint64_t version);
+  void start_discovery(uint16_t admin_port);
   void tell_health(const HealthChange& change, size_t except);
+  void with_stats(std::function<void(StatsSnapshot)> done);
   void serve(std::string_view path, std::string_view query, AdminServer::Reply reply);
   AdminServer::Page ready_page(bool verbose) const;
   NodeMetrics node_metrics() const;
@@ -149,6 +153,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   Reaper reaper_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<HealthChecker> health_;
+  std::unique_ptr<Discovery> discovery_;
   std::unique_ptr<Listeners> sockets_;
   std::unique_ptr<AdminServer> admin_;
   bool admin_kept_ = false;  // PassedSocket::kept of its socket
@@ -158,8 +163,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
 
   mutable std::mutex mutex_;
   std::vector<v1::BoundListener> bound_;
-  std::shared_ptr<const Snapshot> snapshot_;      // in force, as it was built
-  std::shared_ptr<const Switches> switches_ = Switches::none();  // the agent's thread
+  std::shared_ptr<const Snapshot> snapshot_;      // in force
   std::map<uint64_t, size_t> drained_;            // workers that are done with a version
   mutable std::mutex metrics_mutex_;
   MetricsPage metrics_;
@@ -205,6 +209,7 @@ absl::Status Node::Impl::start(std::vector<PassedSocket> passed) {
   sockets_ = std::make_unique<Listeners>(options_.workers, options_.listeners, std::move(passed));
   start_workers();
   uint16_t admin_port = admin->socket.port();
+  start_discovery(admin_port);
   // A taken one is answered by the process before until there is something good to say.
   if (!takeover_) start_admin(*std::move(admin));
   GW_RETURN_IF_ERROR(start_agent(admin_port));
@@ -325,6 +330,17 @@ void Node::Impl::start_workers() {
   health_ = std::make_unique<HealthChecker>([this](const HealthChange& change) { tell_health(change, workers_.size()); });
 }
 
+void Node::Impl::start_discovery(uint16_t admin_port) {
+  DiscoveryOptions d;
+  d.own.emplace_back(options_.admin_address, admin_port);
+  d.tell = [this](const std::vector<TargetsChange>& changes) {
+    auto shared = std::make_shared<const std::vector<TargetsChange>>(changes);
+    for (auto& worker : workers_) worker->post([w = worker.get(), shared] { w->apply_targets(*shared); });
+    health_->apply(std::move(shared));
+  };
+  discovery_ = std::make_unique<Discovery>(std::move(d));
+}
+
 // To all workers but the one that knows.
 void Node::Impl::tell_health(const HealthChange& change, size_t except) {
   for (size_t i = 0; i < workers_.size(); ++i) {
@@ -337,6 +353,17 @@ void Node::Impl::tell_health(const HealthChange& change, size_t except) {
                                                                             : "failed requests and gets none for a while";
   spdlog::log(change.what == HealthChange::What::kProbeGood ? spdlog::level::info : spdlog::level::warn, "target {} {}",
               change.authority, what);
+}
+
+// The workers' numbers and what discovery knows of names; `done` on a thread of theirs.
+void Node::Impl::with_stats(std::function<void(StatsSnapshot)> done) {
+  auto collect = [this, done](const DiscoveryStats& discovery) {
+    collect_stats(*this, [done, discovery](StatsSnapshot stats) {
+      stats.discovery = discovery;
+      done(std::move(stats));
+    });
+  };
+  if (!discovery_->report(collect)) collect({});
 }
 
 // One that was passed, where it is the one that was asked for; else a new one.
@@ -400,7 +427,7 @@ void Node::Impl::start_usage() {
       std::optional<StatsSnapshot> stats;
     };
     auto answer = std::make_shared<Answer>();
-    collect_stats(*this, [answer](StatsSnapshot stats) {
+    with_stats([answer](StatsSnapshot stats) {
       std::lock_guard lock(answer->mutex);
       answer->stats = std::move(stats);
       answer->ready.notify_all();
@@ -469,14 +496,14 @@ void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
     snapshot_ = snapshot;
     bound_ = sockets_->bound();
   }
-  std::shared_ptr<const Snapshot> served = with_drained(snapshot, *switches_);
   on_every_worker([&](Worker& worker, size_t i) {
-    worker.install_config(served, bindings[i]);
+    worker.install_config(snapshot, bindings[i]);
     if (worker.listen_error() == 0) return;
     spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
     std::lock_guard lock(mutex_);
     cannot_listen_ = true;
   });
+  discovery_->configure(snapshot);
   health_->configure(std::move(snapshot));
   sockets_->close_unused();
   if (!takeover_) post_ready();
@@ -495,14 +522,13 @@ void Node::Impl::quota(std::shared_ptr<const QuotaView> quota) {
 }
 
 void Node::Impl::switches(std::shared_ptr<const Switches> switches) {
-  switches_ = std::move(switches);
-  std::shared_ptr<const Snapshot> built;
-  {
-    std::lock_guard lock(mutex_);
-    built = snapshot_;
-  }
-  std::shared_ptr<const Snapshot> served = with_drained(built, *switches_);
-  on_every_worker([&](Worker& worker, size_t) { worker.install_switches(served, switches_); });
+  on_every_worker([&](Worker& worker, size_t) { worker.install_switches(switches); });
+}
+
+void Node::Impl::endpoints(std::shared_ptr<const Endpoints> endpoints) {
+  Countdown told(1);
+  if (discovery_->endpoints(std::move(endpoints), [&told] { told.done(); })) told.wait();
+  on_every_worker([](Worker&, size_t) {});  // what they were told, they have read
 }
 
 void Node::Impl::worker_drained(uint64_t version) {
@@ -523,6 +549,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   m.config_version = agent.config_version;
   m.directory_version = agent.directory_version;
   m.switches_version = agent.switches_version;
+  m.endpoints_version = agent.endpoints_version;
   m.config_success_wall_ns = agent.config_success_wall_ns;
   m.directory_success_wall_ns = agent.directory_success_wall_ns;
   m.config_rejected = agent.versions_refused;
@@ -547,7 +574,7 @@ void Node::Impl::serve(std::string_view path, std::string_view query, AdminServe
   } else if (path == "/readyz") {
     reply(ready_page(query == "verbose" || query.substr(0, 8) == "verbose="));
   } else if (path == "/metrics") {
-    collect_stats(*this, [this, reply = std::move(reply)](StatsSnapshot stats) {
+    with_stats([this, reply = std::move(reply)](StatsSnapshot stats) {
       NodeMetrics node = node_metrics();
       std::lock_guard lock(metrics_mutex_);
       reply({200, std::string(kPrometheusContentType), metrics_.render(stats, node)});
@@ -619,6 +646,7 @@ int Node::Impl::stop() {
     usage_->stop();
   }
   admin_.reset();
+  discovery_.reset();
   health_.reset();
   for (auto& worker : workers_) worker->stop();
   workers_.clear();

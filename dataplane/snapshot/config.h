@@ -53,7 +53,21 @@ struct ObjectInfo {
   std::string_view short_name() const { return std::string_view(name).substr(name.find('/') + 1); }
 };
 
+// What a name stands for, as far as a node knows.
+struct NameAddresses {
+  std::vector<IpAddress> list;  // empty: it could not be resolved
+  friend bool operator==(const NameAddresses&, const NameAddresses&) = default;
+};
+
 struct UpstreamTarget {
+  enum class Source : uint8_t {
+    kStatic,    // `targets`
+    kDns,       // `discovery.dns`
+    kSrv,       // `discovery.srv`
+    kEndpoint,  // added at run time
+    kAwaited,   // stands for what `discovery` has not found yet
+  };
+
   std::string host;      // name or address, without brackets
   uint16_t port = 80;
   bool is_address = false;
@@ -62,6 +76,32 @@ struct UpstreamTarget {
   uint32_t weight = 1;   // 0: out of rotation
   std::string zone;
   uint8_t priority = 0;  // lower first
+  Source source = Source::kStatic;
+  std::string found_by;  // kDns, kSrv: the name
+  std::shared_ptr<const NameAddresses> addresses;  // of a host that is a name; null: not known yet
+};
+
+// How names are resolved.
+struct ResolveConfig {
+  enum class Family : uint8_t { kAny, kV4, kV6 };
+  std::vector<std::string> servers;  // empty: the machine's
+  Family family = Family::kAny;
+  int64_t min_refresh_ms = 1'000;
+  int64_t max_refresh_ms = 3'600'000;
+  int64_t max_stale_ms = 86'400'000;
+  int64_t gone_after_ms = 30'000;
+  int32_t max_targets = 100;
+  friend auto operator<=>(const ResolveConfig&, const ResolveConfig&) = default;
+};
+
+struct DiscoveryConfig {
+  std::string dns;         // one target per address
+  uint16_t port = 0;       // of these
+  std::string srv;         // one target per record
+  size_t max_endpoints = 0;  // that may be added at run time; 0: none may
+  ResolveConfig resolve;   // also of names in `targets`
+
+  bool searches() const { return !dns.empty() || !srv.empty(); }
 };
 
 // Shares are in millionths (ppm).
@@ -124,7 +164,8 @@ struct BreakerConfig {
 
 // Made with std::make_shared.
 struct UpstreamConfig : ObjectInfo, std::enable_shared_from_this<UpstreamConfig> {
-  std::vector<UpstreamTarget> targets;
+  std::vector<UpstreamTarget> targets;  // static ones; the others are found by each node (dataplane/upstream/targets.h)
+  DiscoveryConfig discovery;
   int64_t connect_ms = kDefaultConnectMs;
   int64_t first_byte_ms = kDefaultFirstByteMs;
   int64_t idle_ms = kDefaultUpstreamIdleMs;

@@ -37,6 +37,7 @@ const std::vector<EntryType>& entry_types() {
       {v1::ENTRY_API_SWITCH, "ApiSwitch", &v1::ApiSwitchEntry::default_instance()},
       {v1::ENTRY_TARGET_SWITCH, "TargetSwitch", &v1::TargetSwitchEntry::default_instance()},
       {v1::ENTRY_BLOCK, "Block", &v1::BlockEntry::default_instance()},
+      {v1::ENTRY_ENDPOINT, "Endpoint", &v1::EndpointEntry::default_instance()},
   };
   return types;
 }

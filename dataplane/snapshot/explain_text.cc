@@ -81,10 +81,15 @@ std::string mirror_text(const MirrorRule& mirror) {
 }
 
 std::string targets_text(const UpstreamConfig& upstream) {
-  if (upstream.targets.size() == 1) return upstream.targets[0].authority;
+  const DiscoveryConfig& discovery = upstream.discovery;
   std::string out;
-  for (const UpstreamTarget& t : upstream.targets) out += (out.empty() ? "{" : ",") + t.authority;
-  return out + "}";
+  size_t count = 0;
+  auto add = [&](const std::string& part) { out += (count++ > 0 ? "," : "") + part; };
+  for (const UpstreamTarget& t : upstream.targets) add(t.authority);
+  if (!discovery.dns.empty()) add("addresses of " + discovery.dns + ":" + std::to_string(discovery.port));
+  if (!discovery.srv.empty()) add("records of " + discovery.srv);
+  if (discovery.max_endpoints > 0) add("endpoints");
+  return count == 1 && upstream.targets.size() == 1 ? out : "{" + out + "}";
 }
 
 namespace {

@@ -34,8 +34,6 @@ struct RouteResult {
   bool preflight = false;           // a CORS preflight, matched by the method that it asks for
 };
 
-class Switches;  // switches.h
-
 struct GatewayConfig : ObjectInfo {
   std::vector<ListenerConfig> listeners;
   CidrSet trusted_proxies;
@@ -95,7 +93,6 @@ class Snapshot {
  private:
   friend class SnapshotBuilder;
   friend class SnapshotAssembly;
-  friend std::shared_ptr<const Snapshot> with_drained(std::shared_ptr<const Snapshot> snapshot, const Switches& switches);
   StreamState state_;
   uint64_t needs_directory_ = 0;
   std::vector<std::shared_ptr<const GatewayConfig>> gateways_;

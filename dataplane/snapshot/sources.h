@@ -121,9 +121,9 @@ class Decoder {
   bool fail(std::string_view path, const std::string& what, std::string_view code = "GW3007");
   bool listener(const v1::Listener& in, std::string_view path, ListenerConfig& out);
   // upstream_source.cc
-  bool target(const v1::Target& in, const std::string& path, UpstreamTarget& out);
   bool balance(const v1::Balance& in, BalanceConfig& out);
   bool retries(const v1::Retries& in, RetryConfig& out);
+  bool discovery(const v1::Discovery& in, DiscoveryConfig& out);
   bool route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
   bool route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
 

@@ -15,8 +15,6 @@
 
 namespace gw {
 
-class Snapshot;
-
 struct DisabledApi {
   uint64_t uid = 0;          // of the Api
   std::string detail;        // of the answer: "the Api is switched off: MESSAGE"
@@ -103,9 +101,5 @@ class SwitchesBuilder {
   EntrySet entries_;
   std::shared_ptr<const Switches> switches_;
 };
-
-// `snapshot` with the drained targets out of rotation (weight 0): itself when none of its targets is drained. Everything else
-// is shared. Null stays null.
-std::shared_ptr<const Snapshot> with_drained(std::shared_ptr<const Snapshot> snapshot, const Switches& switches);
 
 }  // namespace gw

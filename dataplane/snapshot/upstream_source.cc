@@ -2,8 +2,10 @@
 #include <charconv>
 
 #include "common/base/text.h"
+#include "common/http/target_address.h"
 #include "common/http/uri.h"
 #include "dataplane/snapshot/sources.h"
+#include "dataplane/snapshot/target_source.h"
 
 namespace gw {
 namespace {
@@ -131,33 +133,53 @@ bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
   return true;
 }
 
-bool Decoder::target(const v1::Target& in, const std::string& path, UpstreamTarget& out) {
+std::optional<TargetProblem> read_target(const v1::Target& in, UpstreamTarget& out) {
+  TargetProblem not_a_target{"url", "\"" + in.url() + "\" is not http://host:port", "GW1416"};
   std::string_view url = in.url();
-  if (url.substr(0, 7) != "http://") return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
+  if (url.substr(0, 7) != "http://") return not_a_target;
   std::string_view authority = url.substr(7);
   while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
   Arena arena;
   std::string_view host, why;
   int port = -1;
-  if (!parse_authority(authority, arena, host, port, why) || port == 0) {
-    return fail(path + ".url", "\"" + in.url() + "\" is not http://host:port", "GW1416");
-  }
+  if (!parse_authority(authority, arena, host, port, why) || port == 0) return not_a_target;
   out.host = std::string(host);
   out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
   if (auto address = IpAddress::parse(host)) {
     out.is_address = true;
     out.address = *address;
-    if (address->is_link_local() || address->is_unspecified()) {
-      return fail(path + ".url", "link-local, metadata and unspecified addresses are refused", "GW1414");
-    }
+    if (refused_as_target(*address)) return TargetProblem{"url", "link-local, metadata and unspecified addresses are refused", "GW1414"};
   }
   bool v6 = host.find(':') != std::string_view::npos;
   out.authority = (v6 ? "[" + out.host + "]" : out.host) + ":" + std::to_string(out.port);
-  if (in.has_weight() && in.weight() < 0) return fail(path + ".weight", "must be >= 0");
+  if (in.has_weight() && in.weight() < 0) return TargetProblem{"weight", "must be >= 0", "GW3007"};
   out.weight = in.has_weight() ? static_cast<uint32_t>(in.weight()) : 1;
   out.zone = in.zone();
-  if (in.priority() < 0 || in.priority() > 15) return fail(path + ".priority", "must be 0 to 15");
+  if (in.priority() < 0 || in.priority() > 15) return TargetProblem{"priority", "must be 0 to 15", "GW3007"};
   out.priority = static_cast<uint8_t>(in.priority());
+  return std::nullopt;
+}
+
+bool Decoder::discovery(const v1::Discovery& in, DiscoveryConfig& out) {
+  if (!in.dns().empty() && !in.srv().empty()) return fail("spec.discovery", "one of dns and srv, not both", "GW1433");
+  if (!in.dns().empty() && (in.port() < 1 || in.port() > 65535)) {
+    return fail("spec.discovery.port", "is required beside dns: addresses have no port of their own", "GW1433");
+  }
+  if (in.dns().empty() && in.port() != 0) return fail("spec.discovery.port", "belongs to dns; SRV records name their own", "GW1433");
+  out.dns = in.dns();
+  out.port = static_cast<uint16_t>(in.port());
+  out.srv = in.srv();
+  if (in.has_endpoints()) out.max_endpoints = in.endpoints().has_max() ? static_cast<size_t>(std::max(in.endpoints().max(), 1)) : 100;
+  ResolveConfig& r = out.resolve;
+  r.servers.assign(in.servers().begin(), in.servers().end());
+  if (in.family() == v1::Discovery::FAMILY_V4) r.family = ResolveConfig::Family::kV4;
+  if (in.family() == v1::Discovery::FAMILY_V6) r.family = ResolveConfig::Family::kV6;
+  if (in.has_min_refresh_ms()) r.min_refresh_ms = std::max<int64_t>(in.min_refresh_ms(), 100);
+  if (in.has_max_refresh_ms()) r.max_refresh_ms = in.max_refresh_ms();
+  if (r.max_refresh_ms < r.min_refresh_ms) return fail("spec.discovery.maxRefresh", "is less than minRefresh", "GW1433");
+  if (in.has_max_stale_ms()) r.max_stale_ms = std::max<int64_t>(in.max_stale_ms(), 0);
+  if (in.has_gone_after_ms()) r.gone_after_ms = std::max<int64_t>(in.gone_after_ms(), 0);
+  if (in.has_max_targets()) r.max_targets = std::max(in.max_targets(), 1);
   return true;
 }
 
@@ -168,9 +190,15 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   identify(*out, IndexSpace::kUpstream, key.uid, e.name());
   for (int i = 0; i < e.targets_size(); ++i) {
     out->targets.emplace_back();
-    if (!target(e.targets(i), "spec.targets[" + std::to_string(i) + "]", out->targets.back())) return nullptr;
+    if (auto problem = read_target(e.targets(i), out->targets.back())) {
+      return fail("spec.targets[" + std::to_string(i) + "]." + std::string(problem->field), problem->what, problem->code), nullptr;
+    }
   }
-  if (out->targets.empty()) return fail("spec.targets", "must name at least one target"), nullptr;
+  if (e.has_discovery() && !discovery(e.discovery(), out->discovery)) return nullptr;
+  bool grows = out->discovery.searches() || out->discovery.max_endpoints > 0;
+  if (out->targets.empty() && !grows) {
+    return fail("spec.targets", "must name at least one target, where discovery has none of dns, srv and endpoints", "GW1434"), nullptr;
+  }
   if (e.timeouts().has_connect_ms()) out->connect_ms = e.timeouts().connect_ms();
   if (e.timeouts().has_first_byte_ms()) out->first_byte_ms = e.timeouts().first_byte_ms();
   if (e.timeouts().has_idle_ms()) out->idle_ms = e.timeouts().idle_ms();
@@ -180,7 +208,7 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
   if (e.health().has_active()) out->active = active_health(e.health().active());
   if (e.health().has_passive()) {
     out->passive = passive_health(e.health().passive());
-  } else if (out->targets.size() > 1) {
+  } else if (out->targets.size() > 1 || grows) {
     out->passive = without_passive();
   }
   if (e.has_circuit_breaker()) out->breaker = circuit_breaker(e.circuit_breaker());

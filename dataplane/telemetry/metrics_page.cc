@@ -157,7 +157,11 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
   }
   out.single(metric::kMirrorInFlight, stats.gauges.mirrors);
   out.family(metric::kUpstreamTargets);
-  for (const auto& [name, targets] : targets_) out.sample({{"upstream", name}}, static_cast<uint64_t>(targets));
+  for (const auto& [name, targets] : targets_) {
+    auto known = upstreams.find(name);  // what was found is counted by workers that were asked for it
+    int64_t now = known != upstreams.end() && known->second.gauges ? known->second.gauges->targets : static_cast<int64_t>(targets);
+    out.sample({{"upstream", name}}, now);
+  }
   auto gauge = [&](const MetricInfo& family, auto value) {
     out.family(family);
     for (const auto& [name, upstream] : upstreams) {
@@ -173,6 +177,17 @@ void MetricsPage::render_upstreams(const StatsSnapshot& stats, PrometheusWriter&
     out.sample({{"upstream", name}, {"state", "active"}}, upstream.gauges->in_work);
     out.sample({{"upstream", name}, {"state", "waiting"}}, upstream.gauges->waiting);
   }
+}
+
+void MetricsPage::render_names(const DiscoveryStats& names, PrometheusWriter& out) const {
+  out.family(metric::kDnsLookups);
+  static constexpr std::string_view kResults[] = {"found", "missing", "failed"};
+  for (size_t i = 0; i < names.lookups.size(); ++i) out.sample({{"result", kResults[i]}}, names.lookups[i]);
+  out.family(metric::kDnsLeftOut);
+  out.sample({{"reason", "refused"}}, names.refused);
+  out.sample({{"reason", "excess"}}, names.excess);
+  out.single(metric::kDnsStale, names.stale);
+  out.single(metric::kDnsUnresolved, names.unresolved);
 }
 
 void MetricsPage::render_policies(const StatsSnapshot& stats, PrometheusWriter& out) const {
@@ -218,6 +233,7 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
     out.sample({{"from", node.zone}, {"to", zone}}, bytes.sent);
     out.sample({{"from", zone}, {"to", node.zone}}, bytes.received);
   }
+  render_names(stats.discovery, out);
   render_policies(stats, out);
   for (size_t i = 0; i < stats.counters.size(); ++i) {
     const CounterName& name = counter_name(static_cast<Counter>(i));
@@ -227,6 +243,7 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.single(metric::kConfigVersion, node.config_version);
   out.single(metric::kDirectoryVersion, node.directory_version);
   out.single(metric::kSwitchesVersion, node.switches_version);
+  out.single(metric::kEndpointsVersion, node.endpoints_version);
   out.single(metric::kConfigLastSuccess, seconds(node.config_success_wall_ns));
   out.single(metric::kDirectoryLastSuccess, seconds(node.directory_success_wall_ns));
   out.single(metric::kConfigRejected, node.config_rejected);
@@ -242,6 +259,40 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.sample({{"version", node.version}, {"commit", node.commit}}, 1);
   return out.take();
 }
+
+namespace {
+
+void report_target(const std::string& address, const TargetStats& target, v1::TargetState& t) {
+  t.set_address(address);
+  t.set_requests(target.requests);
+  t.set_failures(target.failures);
+  t.set_connections_idle(target.idle);
+  t.set_connections_busy(target.busy);
+  t.set_drained(target.drained);
+  t.set_probe_failed(target.probe_failed);
+  t.set_ejected(target.ejected);
+  t.set_source(static_cast<v1::TargetSource>(static_cast<int>(target.source) + 1));
+  t.set_name(target.name);
+  t.set_weight(target.weight);
+  t.set_priority(target.priority);
+}
+
+void report_name(const NameStats& name, v1::NameState& n) {
+  n.set_name(name.name);
+  n.set_srv(name.srv);
+  for (const std::string& address : name.addresses) {
+    if (n.addresses_size() == MetricsPage::kMaxNameAddresses) break;
+    n.add_addresses(address);
+  }
+  n.set_total(static_cast<uint32_t>(name.addresses.size()));
+  n.set_refresh_in_ms(std::max<int64_t>(name.refresh_in_ms, 0));
+  n.set_stale_since(name.stale_since_s);
+  n.set_problem(name.answered ? name.problem : "no answer yet");
+  n.set_refused(name.refused);
+  n.set_excess(name.excess);
+}
+
+}  // namespace
 
 void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
   std::map<uint64_t, Histogram> now;
@@ -269,15 +320,22 @@ void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
                      upstream.attempts[static_cast<size_t>(AttemptResult::kCancelled)]);
     for (const auto& [address, target] : upstream.targets) {
       if (row.targets_size() == kMaxTargets || ++targets > kMaxAllTargets) break;
-      v1::TargetState& t = *row.add_targets();
-      t.set_address(address);
-      t.set_requests(target.requests);
-      t.set_failures(target.failures);
-      t.set_connections_idle(target.idle);
-      t.set_connections_busy(target.busy);
-      t.set_drained(target.drained);
-      t.set_probe_failed(target.probe_failed);
-      t.set_ejected(target.ejected);
+      report_target(address, target, *row.add_targets());
+    }
+  }
+  targets = 0;
+  for (const auto& [uid, names] : stats.discovery.names) {
+    v1::UpstreamTotals* row = nullptr;
+    for (v1::UpstreamTotals& known : *out.mutable_upstreams()) {
+      if (known.upstream() == uid) row = &known;
+    }
+    if (row == nullptr) {
+      row = out.add_upstreams();
+      row->set_upstream(uid);
+    }
+    for (const NameStats& name : names) {
+      if (row->names_size() == kMaxTargets || ++targets > kMaxAllTargets) break;
+      report_name(name, *row->add_names());
     }
   }
   out.set_connections(stats.gauges.connections_active + stats.gauges.connections_idle);

@@ -26,6 +26,7 @@ struct NodeMetrics {
   uint64_t config_version = 0;
   uint64_t directory_version = 0;
   uint64_t switches_version = 0;
+  uint64_t endpoints_version = 0;
   int64_t config_success_wall_ns = 0;
   int64_t directory_success_wall_ns = 0;
   uint64_t config_rejected = 0;
@@ -42,6 +43,7 @@ class MetricsPage {
   static constexpr size_t kMaxObjects = 20'000;
   // Most targets in a report, of one upstream and in all; the rest is left out.
   static constexpr int kMaxTargets = 1'000, kMaxAllTargets = 10'000;
+  static constexpr int kMaxNameAddresses = 16;
 
   // Remembers the names of a snapshot that is put into force.
   void learn(const Snapshot& snapshot);
@@ -68,6 +70,7 @@ class MetricsPage {
   std::string_view name_of(const std::map<uint64_t, std::string>& names, uint64_t uid) const;
   void render_routes(const StatsSnapshot& stats, PrometheusWriter& out) const;
   void render_upstreams(const StatsSnapshot& stats, PrometheusWriter& out) const;
+  void render_names(const DiscoveryStats& names, PrometheusWriter& out) const;
   void render_policies(const StatsSnapshot& stats, PrometheusWriter& out) const;
 
   std::map<uint64_t, RouteLabels> routes_;

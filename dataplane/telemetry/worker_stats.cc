@@ -108,6 +108,7 @@ void RouteStats::merge(const RouteStats& other) {
 }
 
 void UpstreamGauges::merge(const UpstreamGauges& other) {
+  targets = std::max(targets, other.targets);
   well = std::min(well, other.well);
   in_work += other.in_work;
   waiting += other.waiting;

@@ -114,6 +114,7 @@ struct RouteStats {
 
 // Of the moment.
 struct UpstreamGauges {
+  int64_t targets = 0;     // all of them
   int64_t well = 0;        // targets that take requests; the sum of workers is their least
   int64_t in_work = 0, waiting = 0;
   bool circuit_open = false, panicking = false;
@@ -127,6 +128,31 @@ struct TargetStats {
   uint32_t idle = 0, busy = 0;  // connections
   bool drained = false;         // by an operator's switch
   bool probe_failed = false, ejected = false;
+  UpstreamTarget::Source source = UpstreamTarget::Source::kStatic;
+  std::string name;             // that it was found by
+  uint32_t weight = 0;
+  uint8_t priority = 0;
+};
+
+// A name that is resolved for an upstream.
+struct NameStats {
+  std::string name;
+  bool srv = false;
+  bool answered = false;        // at least once, good or bad
+  bool failing = false;         // the last answer was not what is in use
+  std::vector<std::string> addresses;  // in use
+  int64_t refresh_in_ms = -1;
+  int64_t stale_since_s = 0;    // Unix seconds; 0: fresh
+  std::string problem;          // empty: none
+  uint32_t refused = 0, excess = 0;  // left out of the last good answer
+};
+
+// What Discovery has counted and knows.
+struct DiscoveryStats {
+  std::array<uint64_t, 3> lookups{};  // found, missing, failed
+  uint64_t refused = 0, excess = 0;   // addresses and records left out
+  uint64_t stale = 0, unresolved = 0; // names of the moment
+  std::map<uint64_t, std::vector<NameStats>> names;  // by upstream
 };
 
 struct UpstreamStats {
@@ -171,6 +197,7 @@ struct StatsSnapshot {
   Histogram overhead_ns;  // the gateway's own time
   Histogram loop_lag_ns;  // turns of the workers' loops
   WorkerGauges gauges;
+  DiscoveryStats discovery;
 };
 
 // Owner and thread: the worker.

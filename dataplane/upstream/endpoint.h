@@ -43,10 +43,7 @@ struct UpstreamState;
 // Lives until its last connection is closed and its last attempt has ended.
 struct Endpoint : BalancerMember {
   UpstreamState* upstream = nullptr;  // null once retired
-  std::string host, authority, zone;
-  uint16_t port = 0;
-  bool is_address = false;
-  IpAddress address;
+  UpstreamTarget target;              // as merge_targets() gave it
   v1::UpstreamSpec::ProxyProtocol proxy_protocol = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
   size_t next_address = 0;
   uint32_t zone_index = 0;            // in the pool's list of zones
@@ -58,6 +55,7 @@ struct Endpoint : BalancerMember {
 
   size_t connections() const { return idle.size + busy.size; }
   bool ejected() const { return outlier.ejected_until_ns() != 0; }
+  bool resolved() const { return target.is_address || (target.addresses != nullptr && !target.addresses->list.empty()); }
   bool well() const { return weight > 0 && !probe_failed && !ejected(); }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "dataplane/loop/socket_address.h"
@@ -20,9 +21,8 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
  public:
   using Tell = std::function<void(const HealthChange&)>;
 
-  Probe(Loop& loop, Resolver& resolver, FastRandom& random, const Tell& tell, uint64_t upstream_uid)
+  Probe(Loop& loop, FastRandom& random, const Tell& tell, uint64_t upstream_uid)
       : loop_(loop),
-        resolver_(resolver),
         random_(random),
         tell_(tell),
         upstream_uid_(upstream_uid),
@@ -38,14 +38,12 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     proxy_protocol_ = proxy_protocol;
     config_ = config;
     target_ = target;
+    if (waiting_ && known()) connect();
     if (began_ && !again) return;
     if (session_ != nullptr) finish_session();
     // The first one soon, but not at the same moment as all others.
     loop_.arm(timer_, static_cast<int64_t>(random_.below(static_cast<uint64_t>(std::min<int64_t>(config_.interval_ms, 1000)))));
     began_ = true;
-  }
-  void name_answered(const std::string& host) {
-    if (waiting_ && host == target_.host) connect();
   }
   // It is no longer asked: no verdict is left behind.
   void forget() {
@@ -64,7 +62,10 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     if (!config_.path.empty()) {
       request_.method = Method::kGet;
       request_.method_text = "GET";
-      request_.authority = config_.host.empty() ? std::string_view(target_.authority) : std::string_view(config_.host);
+      host_ = !config_.host.empty()                                ? config_.host
+              : target_.source == UpstreamTarget::Source::kDns ? authority_of(target_.found_by, target_.port)
+                                                                   : target_.authority;
+      request_.authority = host_;
       request_.target = config_.path;
       request_.headers.add("user-agent", "Northgate-health");
       request_.headers.add("accept", "*/*");
@@ -74,20 +75,22 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     connect();
   }
   void connect() {
-    waiting_ = false;
+    waiting_ = !known();
+    if (waiting_) return;  // timed_out() comes at the latest
     IpAddress address = target_.address;
     if (!target_.is_address) {
-      const auto& known = resolver_.lookup(target_.host);
-      if (known.empty()) {
-        waiting_ = true;
+      const auto& list = target_.addresses->list;
+      if (list.empty()) {
+        session_->connect_failed("the target's name cannot be resolved");
         return;
       }
-      address = known[next_address_++ % known.size()];
+      address = list[next_address_++ % list.size()];
     }
     sockaddr_storage where;
     socklen_t size = fill_socket_address(address, target_.port, where);
     session_->connect(reinterpret_cast<sockaddr*>(&where), size, config_.timeout_ms);
   }
+  bool known() const { return target_.is_address || target_.addresses != nullptr; }
   void timed_out() {
     if (session_ == nullptr) {
       ask();
@@ -138,13 +141,13 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
   std::string_view session_target(const ClientSession&) const override { return target_.authority; }
 
   Loop& loop_;
-  Resolver& resolver_;
   FastRandom& random_;
   const Tell& tell_;
   const uint64_t upstream_uid_;
   ActiveHealthConfig config_;
   UpstreamTarget target_;
   v1::UpstreamSpec::ProxyProtocol proxy_protocol_ = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
+  std::string host_;
   RequestHead request_;
   ResponseHead response_;
   ClientSession* session_ = nullptr;
@@ -160,14 +163,11 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
 
 class HealthChecker::Impl {
  public:
-  explicit Impl(std::function<void(const HealthChange&)> tell) : tell_(std::move(tell)), resolver_(loop_) {
-    resolver_.on_answer([this](const std::string& host) {
-      for (auto& [key, probe] : probes_) probe->name_answered(host);
-    });
+  explicit Impl(std::function<void(const HealthChange&)> tell) : tell_(std::move(tell)) {
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "gw-health");
       loop_.run();
-      probes_.clear();
+      upstreams_.clear();
     });
   }
   ~Impl() {
@@ -178,39 +178,79 @@ class HealthChecker::Impl {
   void configure(std::shared_ptr<const Snapshot> snapshot) {
     loop_.post([this, snapshot = std::move(snapshot)] { take(*snapshot); });
   }
+  void apply(std::shared_ptr<const std::vector<TargetsChange>> changes) {
+    loop_.post([this, changes = std::move(changes)] {
+      for (const TargetsChange& change : *changes) take(change);
+    });
+  }
 
  private:
-  using Key = std::pair<uint64_t, std::string>;  // upstream, authority
+  using Probes = std::map<std::string, std::unique_ptr<Probe>>;  // by authority
+
+  struct Probed {
+    std::shared_ptr<const UpstreamConfig> config;
+    Probes probes;
+  };
 
   void take(const Snapshot& snapshot) {
-    std::map<Key, std::unique_ptr<Probe>> next;
-    for (const auto& upstream : snapshot.upstreams()) {
-      if (upstream == nullptr || !upstream->active) continue;
-      for (const UpstreamTarget& target : upstream->targets) {
-        Key key(upstream->uid, target.authority);
-        if (next.contains(key)) continue;  // the same target twice is asked once
-        auto known = probes_.find(key);
-        std::unique_ptr<Probe> probe =
-            known != probes_.end() ? std::move(known->second) : std::make_unique<Probe>(loop_, resolver_, random_, tell_, upstream->uid);
-        if (known != probes_.end()) probes_.erase(known);
-        probe->configure(*upstream->active, target, upstream->proxy_protocol);
-        next.emplace(std::move(key), std::move(probe));
-      }
+    std::map<uint64_t, Probed> before = std::exchange(upstreams_, {});
+    for (const auto& config : snapshot.upstreams()) {
+      if (config == nullptr || !config->active) continue;
+      Probed& upstream = upstreams_[config->uid];
+      if (auto known = before.find(config->uid); known != before.end()) upstream = std::move(known->second);
+      bool same = upstream.config == config;
+      upstream.config = config;
+      if (!same) aim(upstream);
     }
-    for (auto& [key, probe] : probes_) probe->forget();
-    probes_ = std::move(next);
+    for (auto& [uid, upstream] : before) {
+      for (auto& [authority, probe] : upstream.probes) probe->forget();
+    }
+  }
+
+  void take(const TargetsChange& change) {
+    if (change.found == nullptr) {
+      found_.erase(change.upstream_uid);
+    } else {
+      found_[change.upstream_uid] = change.found;
+    }
+    auto at = upstreams_.find(change.upstream_uid);
+    if (at != upstreams_.end()) aim(at->second);
+  }
+
+  // A probe for each target; those that stay keep what is known of them.
+  void aim(Probed& upstream) {
+    const UpstreamConfig& config = *upstream.config;
+    auto known = found_.find(config.uid);
+    const FoundTargets* found = known == found_.end() ? nullptr : known->second.get();
+    Probes before = std::exchange(upstream.probes, {});
+    for (const UpstreamTarget& target : merge_targets(config, found, *Switches::none())) {
+      if (target.source == UpstreamTarget::Source::kAwaited) continue;
+      std::unique_ptr<Probe>& probe = upstream.probes[target.authority];
+      if (probe != nullptr) continue;  // the same target twice is asked once
+      if (auto kept = before.find(target.authority); kept != before.end()) {
+        probe = std::move(kept->second);
+        before.erase(kept);
+      } else {
+        probe = std::make_unique<Probe>(loop_, random_, tell_, config.uid);
+      }
+      probe->configure(*config.active, target, config.proxy_protocol);
+    }
+    for (auto& [authority, probe] : before) {
+      if (probe != nullptr) probe->forget();
+    }
   }
 
   std::function<void(const HealthChange&)> tell_;
   Loop loop_;
-  Resolver resolver_;
   FastRandom random_;
-  std::map<Key, std::unique_ptr<Probe>> probes_;
+  std::unordered_map<uint64_t, std::shared_ptr<const FoundTargets>> found_;  // by upstream's uid
+  std::map<uint64_t, Probed> upstreams_;                                     // with active health
   std::thread thread_;
 };
 
 HealthChecker::HealthChecker(std::function<void(const HealthChange&)> tell) : impl_(std::make_unique<Impl>(std::move(tell))) {}
 HealthChecker::~HealthChecker() = default;
 void HealthChecker::configure(std::shared_ptr<const Snapshot> snapshot) { impl_->configure(std::move(snapshot)); }
+void HealthChecker::apply(std::shared_ptr<const std::vector<TargetsChange>> changes) { impl_->apply(std::move(changes)); }
 
 }  // namespace gw

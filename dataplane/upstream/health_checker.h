@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "dataplane/upstream/pool.h"
 
@@ -22,6 +23,8 @@ class HealthChecker {
 
   // Any thread. Targets that stay keep what is known of them.
   void configure(std::shared_ptr<const Snapshot> snapshot);
+  // Any thread. Targets that were found.
+  void apply(std::shared_ptr<const std::vector<TargetsChange>> changes);
 
  private:
   class Impl;

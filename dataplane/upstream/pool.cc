@@ -53,18 +53,14 @@ void announce(ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, c
   session.announce({text, size}, header.source);
 }
 
-UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver, PoolOptions options)
+UpstreamPool::UpstreamPool(Loop& loop, PoolOptions options)
     : loop_(loop),
-      resolver_(resolver),
       options_(std::move(options)),
       zones_{""},
       bury_task_([](void* self) { static_cast<UpstreamPool*>(self)->bury(); }, this),
-      waiting_task_([](void* self) { static_cast<UpstreamPool*>(self)->serve_waiting(); }, this) {
-  resolver_.on_answer([this](const std::string& host) { answered(host); });
-}
+      waiting_task_([](void* self) { static_cast<UpstreamPool*>(self)->serve_waiting(); }, this) {}
 
 UpstreamPool::~UpstreamPool() {
-  resolver_.on_answer(nullptr);
   close_all();
   bury();
 }
@@ -277,46 +273,43 @@ ClientSession& UpstreamPool::open(Endpoint& endpoint) {
   return *session;
 }
 
+// A name that is not known yet is waited for; one that has no address fails at once.
 void UpstreamPool::connect(ClientSession& session, Endpoint& endpoint, int64_t timeout_ms) {
+  const UpstreamTarget& target = endpoint.target;
+  if (!target.is_address && target.addresses == nullptr) {
+    session.wait_for_address(timeout_ms);
+    endpoint.waiting.push_back({&session, timeout_ms});
+    return;
+  }
+  if (!endpoint.resolved()) {
+    session.connect_failed("the target's name cannot be resolved");
+    return;
+  }
+  const IpAddress& address =
+      target.is_address ? target.address : target.addresses->list[endpoint.next_address++ % target.addresses->list.size()];
   sockaddr_storage where;
-  if (endpoint.is_address) {
-    socklen_t size = fill_socket_address(endpoint.address, endpoint.port, where);
-    session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
-    return;
-  }
-  const auto& addresses = resolver_.lookup(endpoint.host);
-  if (!addresses.empty()) {
-    socklen_t size = fill_socket_address(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
-    session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
-    return;
-  }
-  session.wait_for_address(timeout_ms);
-  endpoint.waiting.push_back({&session, timeout_ms});
+  socklen_t size = fill_socket_address(address, target.port, where);
+  session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
 }
 
-void UpstreamPool::answered(const std::string& host) {
-  auto tell = [&](Endpoint& endpoint) {
-    if (!endpoint.waiting.empty() && endpoint.host == host) resolved(endpoint);
-  };
-  for (auto& upstream : upstreams_) {
-    if (upstream == nullptr) continue;
-    for (auto& endpoint : upstream->endpoints) tell(*endpoint);
-  }
-  for (auto& endpoint : retired_) tell(*endpoint);
-}
-
+// Its name has got an answer.
 void UpstreamPool::resolved(Endpoint& endpoint) {
-  std::vector<std::pair<ClientSession*, int64_t>> waiting;
-  waiting.swap(endpoint.waiting);
-  for (auto& [session, timeout_ms] : waiting) {
-    const auto& addresses = resolver_.known(endpoint.host);
-    if (addresses.empty()) {
+  for (auto& [session, timeout_ms] : std::exchange(endpoint.waiting, {})) connect(*session, endpoint, timeout_ms);
+}
+
+// What waited for the name itself goes to those that were found by it.
+void UpstreamPool::rehome(Endpoint& from, UpstreamState& upstream) {
+  size_t next = 0;
+  for (auto& [session, timeout_ms] : std::exchange(from.waiting, {})) {
+    if (upstream.endpoints.empty()) {
       session->connect_failed("the target's name cannot be resolved");
       continue;
     }
-    sockaddr_storage where;
-    socklen_t size = fill_socket_address(addresses[endpoint.next_address++ % addresses.size()], endpoint.port, where);
-    session->connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
+    Endpoint& to = *upstream.endpoints[next++ % upstream.endpoints.size()];
+    from.busy.remove(*session);
+    to.busy.push(*session);
+    session->endpoint = &to;
+    connect(*session, to, timeout_ms);
   }
 }
 
@@ -348,7 +341,7 @@ void UpstreamPool::bury() {
 }
 
 std::string_view UpstreamPool::session_target(const ClientSession& session) const {
-  return static_cast<const Endpoint*>(session.endpoint)->authority;
+  return static_cast<const Endpoint*>(session.endpoint)->target.authority;
 }
 
 void UpstreamPool::close_all() {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,9 +20,10 @@
 #include "common/http/proxy_protocol.h"
 #include "dataplane/exchange/streams.h"
 #include "dataplane/http1/client_session.h"
-#include "dataplane/loop/resolver.h"
 #include "dataplane/snapshot/config.h"
+#include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/upstream/targets.h"
 
 namespace gw {
 
@@ -58,7 +60,7 @@ class UpstreamPool final : private http1::ClientHost {
   static constexpr size_t kMaxConnections = 2048;
   static constexpr size_t kMaxIdle = 512;
 
-  UpstreamPool(Loop& loop, Resolver& resolver, PoolOptions options);
+  UpstreamPool(Loop& loop, PoolOptions options);
   ~UpstreamPool() override;
 
   // One try at a target, from acquire() to ended().
@@ -105,12 +107,17 @@ class UpstreamPool final : private http1::ClientHost {
     uint64_t requests = 0, failures = 0;  // since the target is there
     size_t idle = 0, busy = 0;            // connections
     bool probe_failed = false, ejected = false;
+    const UpstreamTarget* target = nullptr;
   };
   // Every upstream, and every target of every upstream, that was asked so far. For reports, not for each request.
   void each_upstream(const std::function<void(uint64_t uid, const UpstreamGauges&)>& fn);
   void each_target(const std::function<void(const TargetView&)>& fn) const;
 
   void apply(const HealthChange& change);
+  // Targets that were found come, others go as those that the snapshot no longer names.
+  void apply(const TargetsChange& change);
+  // Targets that an operator has drained get nothing.
+  void configure(std::shared_ptr<const Switches> switches);
   // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange.
   void configure(const Snapshot& snapshot);
   // Closes everything; exchanges must be gone.
@@ -125,7 +132,8 @@ class UpstreamPool final : private http1::ClientHost {
 
   UpstreamState& state_of(const UpstreamConfig& config);
   void update(UpstreamState& upstream, const UpstreamConfig& config);
-  void adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance);
+  void adopt(Endpoint& endpoint, UpstreamTarget target, bool is_new, const BalanceConfig& balance);
+  void rehome(Endpoint& from, UpstreamState& upstream);
   uint32_t zone_index(const std::string& zone);
   void refresh(UpstreamState& upstream, bool targets_changed);
   void return_ejected(UpstreamState& upstream, int64_t now_ns);
@@ -141,17 +149,17 @@ class UpstreamPool final : private http1::ClientHost {
   http1::ClientSession* idle_session(Endpoint& endpoint, const Ask& ask);
   http1::ClientSession& open(Endpoint& endpoint);
   void connect(http1::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
-  void answered(const std::string& host);
   void resolved(Endpoint& endpoint);
   void bury();
 
   Loop& loop_;
-  Resolver& resolver_;
   const PoolOptions options_;
   std::vector<std::unique_ptr<UpstreamState>> upstreams_;  // by dense index
   std::vector<std::unique_ptr<Endpoint>> retired_;         // wait for their last connection and attempt
   std::vector<http1::ClientSession*> dead_;                // destroyed at the end of the turn
   std::set<std::pair<uint64_t, std::string>> probe_failed_;  // upstream, authority
+  std::unordered_map<uint64_t, std::shared_ptr<const FoundTargets>> found_;  // by upstream's uid
+  std::shared_ptr<const Switches> switches_ = Switches::none();
   std::vector<std::string> zones_;
   std::vector<uint32_t> due_;                              // dense indexes of upstreams to look at
   Deferred bury_task_;

@@ -1,6 +1,7 @@
 // The pool's targets: which there are, and which of them are well.
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/upstream/endpoint.h"
@@ -15,7 +16,7 @@ namespace {
 std::vector<Balancer::Member> members_of(const UpstreamState& upstream) {
   std::vector<Balancer::Member> out;
   out.reserve(upstream.endpoints.size());
-  for (const auto& e : upstream.endpoints) out.push_back({e.get(), e->authority, e->zone, e->well()});
+  for (const auto& e : upstream.endpoints) out.push_back({e.get(), e->target.authority, e->target.zone, e->well()});
   return out;
 }
 
@@ -40,19 +41,28 @@ void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config)
   std::vector<std::unique_ptr<Endpoint>> before = std::move(upstream.endpoints);
   upstream.endpoints.clear();
   upstream.config = config.shared_from_this();
-  for (const UpstreamTarget& target : config.targets) {
+  auto known = found_.find(config.uid);
+  const FoundTargets* found = known == found_.end() ? nullptr : known->second.get();
+  for (UpstreamTarget& target : merge_targets(config, found, *switches_)) {
+    bool awaited = target.source == UpstreamTarget::Source::kAwaited;
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) {
-      return e && e->authority == target.authority && e->proxy_protocol == config.proxy_protocol;
+      return e && e->target.authority == target.authority && e->proxy_protocol == config.proxy_protocol &&
+             (e->target.source == UpstreamTarget::Source::kAwaited) == awaited;
     });
     bool is_new = kept == before.end();
     std::unique_ptr<Endpoint> endpoint = is_new ? std::make_unique<Endpoint>() : std::move(*kept);
     endpoint->upstream = &upstream;
     endpoint->proxy_protocol = config.proxy_protocol;
-    adopt(*endpoint, target, is_new && !first, config.balance);
+    adopt(*endpoint, std::move(target), is_new && !first, config.balance);
     upstream.endpoints.push_back(std::move(endpoint));
   }
+  for (auto& endpoint : upstream.endpoints) {
+    if (endpoint->target.is_address || endpoint->target.addresses != nullptr) resolved(*endpoint);
+  }
   for (auto& endpoint : before) {
-    if (endpoint != nullptr) retire(std::move(endpoint));
+    if (endpoint == nullptr) continue;
+    rehome(*endpoint, upstream);
+    retire(std::move(endpoint));
   }
   if (!config.breaker) upstream.breaker.reset();
   if (!config.passive) {
@@ -62,17 +72,12 @@ void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config)
   wake(upstream);
 }
 
-void UpstreamPool::adopt(Endpoint& endpoint, const UpstreamTarget& target, bool is_new, const BalanceConfig& balance) {
-  endpoint.host = target.host;
-  endpoint.authority = target.authority;
-  endpoint.zone = target.zone;
-  endpoint.zone_index = zone_index(target.zone);
-  endpoint.port = target.port;
-  endpoint.is_address = target.is_address;
-  endpoint.address = target.address;
-  endpoint.weight = target.weight;
-  endpoint.priority = target.priority;
-  endpoint.probe_failed = probe_failed_.contains({endpoint.upstream->uid, target.authority});
+void UpstreamPool::adopt(Endpoint& endpoint, UpstreamTarget target, bool is_new, const BalanceConfig& balance) {
+  endpoint.target = std::move(target);
+  endpoint.zone_index = zone_index(endpoint.target.zone);
+  endpoint.weight = endpoint.target.weight;
+  endpoint.priority = endpoint.target.priority;
+  endpoint.probe_failed = probe_failed_.contains({endpoint.upstream->uid, endpoint.target.authority});
   if (!endpoint.upstream->config->active) endpoint.probe_failed = false;
   if (balance.slow_start_ms == 0) {
     endpoint.ramp_until_ns = 0;
@@ -115,6 +120,7 @@ void UpstreamPool::return_ejected(UpstreamState& upstream, int64_t now_ns) {
 
 void UpstreamPool::retire(std::unique_ptr<Endpoint> endpoint) {
   endpoint->upstream = nullptr;
+  for (auto& [session, timeout_ms] : std::exchange(endpoint->waiting, {})) session->connect_failed("the target is gone");
   while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
   for (ClientSession* s = endpoint->busy.head; s != nullptr; s = s->next) s->retire();
   if (endpoint->connections() > 0 || endpoint->in_work > 0) retired_.push_back(std::move(endpoint));
@@ -134,6 +140,26 @@ void UpstreamPool::configure(const Snapshot& snapshot) {
   }
 }
 
+void UpstreamPool::configure(std::shared_ptr<const Switches> switches) {
+  bool same = switches->drained() == switches_->drained();
+  switches_ = std::move(switches);
+  if (same) return;
+  for (const auto& upstream : upstreams_) {
+    if (upstream != nullptr && upstream->config != nullptr) update(*upstream, *upstream->config);
+  }
+}
+
+void UpstreamPool::apply(const TargetsChange& change) {
+  if (change.found == nullptr) {
+    found_.erase(change.upstream_uid);
+  } else {
+    found_[change.upstream_uid] = change.found;
+  }
+  for (const auto& upstream : upstreams_) {
+    if (upstream != nullptr && upstream->uid == change.upstream_uid && upstream->config != nullptr) update(*upstream, *upstream->config);
+  }
+}
+
 void UpstreamPool::apply(const HealthChange& change) {
   std::pair<uint64_t, std::string> key(change.upstream_uid, change.authority);
   if (change.what == HealthChange::What::kProbeFailed) probe_failed_.insert(key);
@@ -141,7 +167,7 @@ void UpstreamPool::apply(const HealthChange& change) {
   for (auto& upstream : upstreams_) {
     if (upstream == nullptr || upstream->uid != change.upstream_uid) continue;
     for (auto& endpoint : upstream->endpoints) {
-      if (endpoint->authority != change.authority) continue;
+      if (endpoint->target.authority != change.authority) continue;
       if (change.what == HealthChange::What::kEjected) {
         if (!upstream->config->passive) continue;
         endpoint->outlier.set_out_until(change.until_ns);
@@ -177,7 +203,7 @@ bool UpstreamPool::may_eject(const UpstreamState& upstream, const Endpoint& endp
 void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t now_ns) {
   const PassiveHealthConfig& config = *upstream.config->passive;
   if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, endpoint, config)) return;
-  HealthChange change{upstream.uid, endpoint.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
+  HealthChange change{upstream.uid, endpoint.target.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
   options_.stats->count(Counter::kUpstreamEjections);
   while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
   refresh(upstream, false);
@@ -188,7 +214,7 @@ void UpstreamPool::each_target(const std::function<void(const TargetView&)>& fn)
   for (const auto& upstream : upstreams_) {
     if (upstream == nullptr) continue;
     for (const auto& e : upstream->endpoints) {
-      fn({upstream->uid, e->authority, e->attempts, e->failures, e->idle.size, e->busy.size, e->probe_failed, e->ejected()});
+      fn({upstream->uid, e->target.authority, e->attempts, e->failures, e->idle.size, e->busy.size, e->probe_failed, e->ejected(), &e->target});
     }
   }
 }
@@ -199,7 +225,11 @@ void UpstreamPool::each_upstream(const std::function<void(uint64_t uid, const Up
     if (upstream == nullptr) continue;
     if (upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) return_ejected(*upstream, now_ns);
     UpstreamGauges g;
-    for (const auto& e : upstream->endpoints) g.well += e->well() ? 1 : 0;
+    for (const auto& e : upstream->endpoints) {
+      if (e->target.source == UpstreamTarget::Source::kAwaited) continue;
+      ++g.targets;
+      g.well += e->well() ? 1 : 0;
+    }
     g.waiting = static_cast<int64_t>(upstream->waiting.size());
     g.in_work = static_cast<int64_t>(upstream->in_work);
     g.circuit_open = upstream->breaker.open();

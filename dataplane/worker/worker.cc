@@ -30,8 +30,7 @@ struct Worker::ServiceTimer {
 
 Worker::Worker(WorkerOptions options)
     : options_(std::move(options)),
-      resolver_(loop_),
-      pool_(loop_, resolver_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
+      pool_(loop_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
       mirrors_(loop_, pool_, stats_, random_, *options_.clock),
       overload_(options_.overload),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
@@ -129,10 +128,10 @@ void Worker::install_quota(std::shared_ptr<const QuotaView> quota) {
   swap(std::move(tables));
 }
 
-void Worker::install_switches(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const Switches> switches) {
+void Worker::install_switches(std::shared_ptr<const Switches> switches) {
   Tables tables = current_->tables;
-  tables.snapshot = std::move(snapshot);
   tables.switches = std::move(switches);
+  pool_.configure(tables.switches);
   swap(std::move(tables));
 }
 
@@ -294,6 +293,10 @@ void Worker::add_targets(StatsSnapshot& out) {
     target.drained = switches.drained(t.upstream_uid, t.authority);
     target.probe_failed = target.probe_failed || t.probe_failed;
     target.ejected = target.ejected || t.ejected;
+    target.source = t.target->source;
+    target.name = t.target->found_by;
+    target.weight = t.target->weight;
+    target.priority = t.target->priority;
   });
 }
 

@@ -15,7 +15,6 @@
 #include "dataplane/http1/server_session.h"
 #include "dataplane/loop/listener.h"
 #include "dataplane/loop/loop.h"
-#include "dataplane/loop/resolver.h"
 #include "dataplane/telemetry/access_log.h"
 #include "dataplane/telemetry/usage_meter.h"
 #include "dataplane/telemetry/worker_stats.h"
@@ -70,8 +69,11 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   void install_quota(std::shared_ptr<const QuotaView> quota);
   // loop: what the node's prober or another worker found.
   void apply_health(const HealthChange& change) { pool_.apply(change); }
-  // `snapshot`: the one in force, as the switches leave its upstreams (with_drained).
-  void install_switches(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const Switches> switches);
+  // loop: what the node's discovery found.
+  void apply_targets(const std::vector<TargetsChange>& changes) {
+    for (const TargetsChange& change : changes) pool_.apply(change);
+  }
+  void install_switches(std::shared_ptr<const Switches> switches);
   // loop: stops accepting; every connection ends after the exchange in work, and one without may bring one more request for
   // `idle_ms`. `idle` is called once none is left.
   void drain(int64_t idle_ms, std::function<void()> idle);
@@ -140,7 +142,6 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   const WorkerOptions options_;
   Loop loop_;
   FastRandom random_;
-  Resolver resolver_;
   WorkerStats stats_;
   UpstreamPool pool_;
   MirrorSender mirrors_;

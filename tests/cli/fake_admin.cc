@@ -29,6 +29,8 @@ class FakeAdmin final : public AdminClient {
   absl::StatusOr<v1::ImportKeysResponse> import_keys(const v1::ImportKeysRequest& r) override { return call<v1::ImportKeysResponse>("import_keys", r); }
   absl::StatusOr<v1::UsageResponse> usage(const v1::UsageRequest& r) override { return call<v1::UsageResponse>("usage", r); }
   absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& r) override { return call<v1::SetSwitchResponse>("set_switch", r); }
+  absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const v1::SetEndpointsRequest& r) override { return call<v1::SetEndpointsResponse>("set_endpoints", r); }
+  absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& r) override { return call<v1::ListEndpointsResponse>("list_endpoints", r); }
   absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override { return call<v1::ListSwitchesResponse>("list_switches", r); }
 
   absl::StatusOr<v1::ListObjectsResponse> list_objects(const v1::ListObjectsRequest& r) override {

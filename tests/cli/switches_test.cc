@@ -164,11 +164,30 @@ TEST_CASE("describe upstream shows its targets as each node reported them") {
     target.set_connections_idle(3);
     target.set_connections_busy(1);
     target.set_drained(name == std::string("n2"));
+    target.set_source(v1::TARGET_STATIC);
+    v1::TargetState& found = *node.add_targets();
+    found.set_address("10.0.0.2:80");
+    found.set_source(v1::TARGET_DNS);
+    found.set_name("u.test");
+    v1::NameState& known = *node.add_names();
+    known.set_name("u.test");
+    known.add_addresses("10.0.0.2");
+    known.set_total(3);
+    known.set_refresh_in_ms(1'500);
+    known.set_excess(4);
+    if (name == std::string("n1")) continue;
+    known.set_stale_since(1'800'000'000);
+    known.set_problem("Could not contact DNS servers");
   }
   gwctl.admin.objects = {up};
   CHECK(gwctl.run({"describe", "upstream", "platform/up"}) == 0);
-  CHECK(gwctl.out.find("n1    10.0.0.1:80  in rotation     1,234         2     3     1\n") != std::string::npos);
-  CHECK(gwctl.out.find("n2    10.0.0.1:80  drained         1,234         2     3     1\n") != std::string::npos);
+  CHECK(gwctl.out.find("n1    10.0.0.1:80  static      in rotation     1,234         2     3     1\n") != std::string::npos);
+  CHECK(gwctl.out.find("n2    10.0.0.1:80  static      drained         1,234         2     3     1\n") != std::string::npos);
+  for (const char* words : {"n1    10.0.0.2:80  dns u.test  in rotation", "n1    u.test  10.0.0.2 and 2 more  asked again in 2 s",
+                            "4 beyond maxTargets", "stale since 2027-01-15T08:00:00Z  Could not contact DNS servers; 4 beyond maxTargets"}) {
+    INFO(words << "\n" << gwctl.out);
+    CHECK(gwctl.out.find(words) != std::string::npos);
+  }
   CHECK(gwctl.run({"describe", "upstream", "platform/up", "-o", "json"}) == 0);
   CHECK(is_golden("describe_upstream.json", gwctl.out));
 }

@@ -82,7 +82,7 @@ void WorkerFixture::install(const std::string& yaml) {
 }
 
 void WorkerFixture::install(std::shared_ptr<const Switches> switches) {
-  on_worker([&](Worker& worker) { worker.install_switches(with_drained(tables_.snapshot, *switches), switches); });
+  on_worker([&](Worker& worker) { worker.install_switches(switches); });
 }
 
 bool WorkerFixture::wait_drained(uint64_t version) {

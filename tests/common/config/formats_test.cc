@@ -124,6 +124,12 @@ TEST_CASE("each format takes what it should and nothing else") {
       {v1::HOST_NAME,
        {"a.example.com", "a:80", "[::1]:80", "[::1]", "127.0.0.1:8080"},
        {"", "a:", "a:b", "a/b", "http://a", ":80", "a:80:90", "A.com", "a:65536"}},
+      {v1::DNS_NAME,
+       {"orders.internal", "orders", "_http._tcp.orders.internal", "orders._tcp.internal"},
+       {"", "_", "a._", "_a_b.c", "a_b", "10.0.0.1", "::1", "a:80", "a..b", "A.b", "127.1"}},
+      {v1::SERVER_ADDRESS,
+       {"10.0.0.2", "10.0.0.2:5353", "[::1]:53", "::1", "[::1]"},
+       {"", "ns.test", "10.0.0.2:", "10.0.0.2:0", "10.0.0.2:65536", "10.0.0", "[::1", ":53"}},
   };
   for (const Case& c : cases) {
     for (const std::string& text : c.good) {

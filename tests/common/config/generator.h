@@ -151,6 +151,10 @@ class ObjectGenerator {
         return pick<std::string>({"*", "https://" + name() + ".example:8443"});
       case v1::HOST_NAME:
         return pick<std::string>({name(), "[::1]:80", name() + ":80"});
+      case v1::DNS_NAME:
+        return pick<std::string>({name(), "_http._tcp." + name() + ".example"});
+      case v1::SERVER_ADDRESS:
+        return pick<std::string>({"10.0.0.2", "10.0.0.2:5353", "[::1]:53", "::1"});
       default:
         return any_text(std::min<size_t>(field.max_size(), 60));
     }

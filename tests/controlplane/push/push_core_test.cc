@@ -572,6 +572,26 @@ TEST_CASE("switches are sent at once, and waited for node by node") {
   }
 }
 
+TEST_CASE("endpoints are sent at once on a stream of their own, and waited for") {
+  World w;
+  Store endpoints(v1::STREAM_ENDPOINTS, kLineage);
+  auto n1 = w.connect("n1");
+  w.core->publish(endpoints.change({entry(v1::ENTRY_ENDPOINT, 1, "x")}));
+  v1::RolloutStatus told;
+  w.core->watch({.endpoints_version = 1}, [&](const v1::RolloutStatus& s) { told = s; });
+  CHECK_FALSE(told.final());
+  REQUIRE(n1->last(v1::STREAM_ENDPOINTS));
+  CHECK(n1->last(v1::STREAM_ENDPOINTS)->activate());
+  w.ack(n1, v1::STREAM_ENDPOINTS, 1, v1::ACTIVE);
+  CHECK(told.final());
+  CHECK(told.phase() == "active");
+  CHECK(w.info("n1").endpoints_version() == 1);
+  CHECK(w.info("n1").switches_version() == 0);
+  auto n2 = w.connect("n2", {at(*n1->last(v1::STREAM_ENDPOINTS))});
+  CHECK(n2->last(v1::STREAM_ENDPOINTS) == nullptr);
+  CHECK(w.info("n2").endpoints_version() == 1);
+}
+
 TEST_CASE("switches without a node are stored, which the watch says") {
   World w;
   Store switches(v1::STREAM_SWITCHES, kLineage);

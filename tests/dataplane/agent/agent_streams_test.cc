@@ -24,6 +24,7 @@ struct Agent {
           acks.push_back((ack.stream() == v1::STREAM_DIRECTORY  ? "directory "
                           : ack.stream() == v1::STREAM_QUOTA    ? "quota "
                           : ack.stream() == v1::STREAM_SWITCHES ? "switches "
+                          : ack.stream() == v1::STREAM_ENDPOINTS ? "endpoints "
                                                                 : "") +
                          v1::NodeState_Name(ack.state()) + " " + std::to_string(ack.version()));
           raw.push_back(std::move(ack));
@@ -241,6 +242,27 @@ TEST_CASE("the word on quotas is stale until the control plane is heard") {
   a.streams.set_stale(false);
   a.streams.set_stale(true);
   CHECK(a.sink.take() == Lines{"quota 1 stale", "quota 1", "quota 1 stale"});
+}
+
+TEST_CASE("endpoints are in force before the config, and are kept with what is on disk") {
+  Agent a;
+  gw::testing::StreamMaker endpoints(v1::STREAM_ENDPOINTS);
+  auto good = text<v1::EndpointEntry>("name { owner: 'platform' name: 'u' } upstream: 10 target { url: 'http://10.0.0.1:80' }");
+  endpoints.put(v1::ENTRY_ENDPOINT, 1, good);
+  a.streams.offered(endpoints.whole());
+  CHECK(a.take() == Lines{"endpoints ACTIVE 1"});
+  CHECK(a.sink.take() == Lines{"endpoints 1"});
+  a.run(a.config.whole());
+  Agent b;
+  CHECK(b.streams.load(a.streams.whole(), true).empty());
+  CHECK(b.sink.take() == Lines{"endpoints 1", "prepare 1", "activate 1"});
+  CHECK(b.streams.endpoints_version() == 1);
+  b.take();
+  // One that no target could be changes nothing.
+  endpoints.put(v1::ENTRY_ENDPOINT, 2, text<v1::EndpointEntry>("name { owner: 'platform' name: 'u' } upstream: 10 target { url: 'http://169.254.169.254:80' }"));
+  b.streams.offered(endpoints.delta());
+  CHECK(b.take() == Lines{"endpoints REFUSED 2"});
+  CHECK(b.streams.endpoints_version() == 1);
 }
 
 TEST_CASE("switches are in force before the config, and are kept with what is on disk") {

@@ -12,6 +12,7 @@
 #include "common/base/status.h"
 #include "dataplane/agent/node_sink.h"
 #include "dataplane/snapshot/directory.h"
+#include "dataplane/snapshot/endpoints.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/snapshot/switches.h"
 #include "google/protobuf/text_format.h"
@@ -59,6 +60,7 @@ class FakeSink final : public NodeSink {
     note("quota " + std::to_string(q->version()) + (q->stale() ? " stale" : ""));
   }
   void switches(std::shared_ptr<const Switches> s) override { note("switches " + std::to_string(s->version())); }
+  void endpoints(std::shared_ptr<const Endpoints> e) override { note("endpoints " + std::to_string(e->version())); }
   std::vector<v1::BoundListener> listeners() override {
     v1::BoundListener l;
     l.set_name("http");
