@@ -203,7 +203,8 @@ TEST_CASE("Requests beyond maxConnections wait their turn, beyond maxPending the
   CHECK(refused.body.find("CIRCUIT_OPEN") != std::string::npos);
   CHECK(counter(gw, Counter::kUpstreamCircuitOpen) == 1);
   {
-    std::lock_guard lock(gate);
+    std::unique_lock lock(gate);
+    changed.wait_for(lock, std::chrono::milliseconds(kCapMs), [&] { return asked > 0; });
     CHECK(asked == 1);
     may_answer = 100;
     changed.notify_all();
