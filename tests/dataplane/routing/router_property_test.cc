@@ -1,111 +1,19 @@
 // The tree against a matcher that looks at every route, on random routes and requests.
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "common/base/random.h"
-#include "tests/dataplane/routing/routes.h"
+#include "tests/dataplane/routing/drawn_routes.h"
+#include "tests/fuzz/choices.h"
+#include "tests/support/source_dir.h"
 
 using namespace gw;
 using namespace gw::testing;
 
-namespace {
-
-std::string naive(const ApiRouter& router, Request& r) {
-  std::string_view path = decoded_path(r.head.path, r.arena);
-  MatchMethod method = match_method(r.head);
-  const RouteMatch* best = nullptr;
-  MethodSet allow{0, {}};
-  bool other = false;
-  for (const auto& route : router.routes()) {
-    if (!route->path_matches(router.base(), path)) continue;
-    if (route->check(r.head, r.arena) != MatchFailure::kNone) continue;
-    if (!route->methods.has(method.method, method.text)) {
-      other = true;
-      allow.bits |= route->methods.bits;
-      allow.others.insert(allow.others.end(), route->methods.others.begin(), route->methods.others.end());
-      continue;
-    }
-    if (!best || ranks_before(*route, *best, router.base())) best = route.get();
-  }
-  if (best) return best->name;
-  if (!other) return "404";
-  std::string text = "405 ";
-  auto append = [&](std::string_view m) { text += (text.size() > 4 ? ", " : "") + std::string(m); };
-  for (unsigned m = 0; m < 7; ++m) {
-    if (allow.bits & (1u << m)) append(method_name(static_cast<Method>(m)));
-  }
-  std::sort(allow.others.begin(), allow.others.end());
-  allow.others.erase(std::unique(allow.others.begin(), allow.others.end()), allow.others.end());
-  for (const auto& m : allow.others) append(m);
-  return text;
-}
-
-class Maker {
- public:
-  explicit Maker(uint64_t seed) : random_(seed) {}
-
-  std::string base() {
-    static const std::string kBases[] = {"/", "/s", "/s/t"};
-    return kBases[random_.below(3)];
-  }
-
-  RouteSpec route(const std::string& base, int i) {
-    RouteSpec s;
-    s.name = "t/" + std::to_string(random_.below(1000)) + "-" + std::to_string(i);
-    if (random_.below(8) == 0) {
-      static const std::string kRegexes[] = {"~/[ab]+", "~/.*", "~(/[a-c])+", "~/a/.*", "~/?", "~"};
-      s.path = kRegexes[random_.below(5)];
-    } else {
-      s.path = base == "/" ? "" : base;
-      for (uint64_t n = random_.below(4); n > 0; --n) s.path += random_.below(3) == 0 ? "/{p}" : "/" + segment();
-      if (random_.below(2) == 0) {
-        if (s.path.find('{') == std::string::npos) s.path += "/*";
-      } else if (s.path.empty() || random_.below(8) == 0) {
-        s.path += "/";
-      }
-      if (s.path.empty()) s.path = "/*";
-    }
-    if (random_.below(3) == 0) {
-      static const std::string kMethods[] = {"GET", "PUT", "OPTIONS", "PURGE", "HEAD"};
-      for (uint64_t n = 1 + random_.below(2); n > 0; --n) s.methods.push_back(kMethods[random_.below(5)]);
-    }
-    if (random_.below(4) == 0) s.headers.push_back({random_.below(2) ? "x-a" : "X-B", random_.below(2) ? "1" : "2"});
-    if (random_.below(5) == 0) s.query.push_back({"q", random_.below(2) ? "1" : "2"});
-    if (random_.below(6) == 0) s.host = random_.below(2) ? "a.test" : "*.test";
-    s.priority = static_cast<int>(random_.below(3)) - 1;
-    return s;
-  }
-
-  std::unique_ptr<Request> request(const std::string& base) {
-    std::string target = base == "/" ? "" : base;
-    if (random_.below(10) == 0 && base == "/s") target = "/%73";
-    for (uint64_t n = random_.below(5); n > 0; --n) target += "/" + (random_.below(8) == 0 ? "%61" : segment());
-    if (target.empty() || random_.below(6) == 0) target += "/";
-    if (random_.below(3) == 0) target += random_.below(2) ? "?q=1" : "?z&q=2";
-    std::vector<std::pair<std::string, std::string>> headers;
-    if (random_.below(2)) headers.push_back({"x-a", random_.below(2) ? "1" : "2"});
-    if (random_.below(2)) headers.push_back({"x-b", random_.below(2) ? "1" : "2"});
-    if (random_.below(6) == 0) {
-      headers.push_back({"origin", "https://o.test"});
-      headers.push_back({"access-control-request-method", random_.below(2) ? "PUT" : "GET"});
-    }
-    static const std::string kMethods[] = {"GET", "PUT", "OPTIONS", "PURGE", "HEAD", "DELETE"};
-    return std::make_unique<Request>(kMethods[random_.below(6)], target, headers, random_.below(3) ? "a.test" : "b.a.test");
-  }
-
-  uint64_t below(uint64_t n) { return random_.below(n); }
-
- private:
-  std::string segment() {
-    static const std::string kSegments[] = {"a", "b", "c", "aa"};
-    return kSegments[random_.below(4)];
-  }
-  FastRandom random_;
-};
-
-}  // namespace
-
 TEST_CASE("the tree finds what a look at every route finds") {
-  Maker make(20240917);
+  Maker<FastRandom> make{FastRandom(20240917)};
   int found = 0, method = 0;
   for (int round = 0; round < 1500; ++round) {
     std::string base = make.base();
@@ -127,7 +35,7 @@ TEST_CASE("the tree finds what a look at every route finds") {
 }
 
 TEST_CASE("a route found unreachable wins no request") {
-  Maker make(99);
+  Maker<FastRandom> make{FastRandom(99)};
   size_t unreachable = 0;
   for (int round = 0; round < 400; ++round) {
     std::string base = make.base();
@@ -145,4 +53,16 @@ TEST_CASE("a route found unreachable wins no request") {
     }
   }
   CHECK(unreachable > 100);
+}
+
+TEST_CASE("routes and requests of the corpus: the tree finds what a look at every route finds") {
+  size_t inputs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(test::source_dir()) / "tests/fuzz/corpus/routes")) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    INFO(entry.path());
+    REQUIRE(compare_with_naive(Maker<fuzz::Choices>(fuzz::Choices(bytes))) == "");
+    ++inputs;
+  }
+  CHECK(inputs > 3);
 }
