@@ -1,5 +1,5 @@
-// Questions to name servers, through c-ares on this loop: /etc/hosts first, UDP, TCP for what does not fit. `localhost` is
-// known without asking. Nothing is kept of the answers.
+// Questions to name servers, through c-ares on this loop: /etc/hosts first, UDP, TCP for what does not fit. `localhost`
+// and what ends with `.localhost` is known without asking. Nothing is kept of the answers.
 //
 // Owner: Discovery. Loop's thread. Answers are given at the end of a turn, never from within ask(); once the client is
 // destroyed none comes any more. It may not be destroyed from within an answer.
