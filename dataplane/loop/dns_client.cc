@@ -12,8 +12,6 @@
 #include <sstream>
 #include <string_view>
 
-#include "common/http/headers.h"
-
 namespace gw {
 namespace {
 
@@ -147,11 +145,6 @@ void DnsClient::ask(const std::string& name, DnsType type, Done done) {
   }
   reopen_when_changed();
   ++asking_;
-  if (type != DnsType::kSrv && is_localhost(name)) {
-    Query query{this, std::move(done)};
-    answer(query, ARES_SUCCESS, loopback(type));
-    return;
-  }
   auto* query = new Query{this, std::move(done)};
   if (channel_ == nullptr) {
     std::unique_ptr<Query> owned(query);
