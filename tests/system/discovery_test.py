@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Targets found by name servers: they come and go under traffic, with weights and priorities; what holds while nobody answers."""
-import re
 import sys
 import threading
-import urllib.request
 from http.server import ThreadingHTTPServer
 
 from harness import ROOT, Load, SystemTest, api, backend, document, documents, gateway, route, team
@@ -54,15 +52,6 @@ class Discovery(SystemTest):
 
     def load(self, **more):
         return Load(self.targets(), lambda client, n: ('/', HOST), **more)
-
-    def metric(self, name, **labels):
-        port = self.cluster.ready('n1')['admin']
-        with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics', timeout=20) as page:
-            for line in page.read().decode().splitlines():
-                match = re.fullmatch(name + r'(?:\{(.*)\})? (\S+)', line)
-                if match and all(f'{k}="{v}"' in (match[1] or '') for k, v in labels.items()):
-                    return float(match[2])
-        return None
 
     def described(self):
         nodes = self.gwctl.json('describe', 'upstream', 'platform/u').get('targets', [])

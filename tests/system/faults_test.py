@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import sys
-import urllib.request
 from pathlib import Path
 
 from harness import ROOT, Load, SystemTest, api, backend, document, documents, gateway, main, route, team
@@ -36,18 +35,6 @@ class Faults(SystemTest):
         port = self.backend(name)
         self.backends[-1].RequestHandlerClass = Sized
         return port
-
-    def metrics(self):
-        port = self.cluster.ready('n1')['admin']
-        with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics', timeout=20) as page:
-            return page.read().decode()
-
-    def metric(self, name, **labels):
-        for line in self.metrics().splitlines():
-            match = re.fullmatch(name + r'(?:\{(.*)\})? (\S+)', line)
-            if match and all(f'{k}="{v}"' in (match[1] or '') for k, v in labels.items()):
-                return float(match[2])
-        return None
 
     def ask(self, path='/', method='GET', body=None):
         """Status, reason of a problem document, and whether the answer is whole. Status 0: the connection ended without an answer."""

@@ -6,7 +6,6 @@ GW_LONG=1 sends 50,000 requests instead of 5,000.
 """
 import http.client
 import os
-import re
 import signal
 import socket
 import struct
@@ -117,10 +116,6 @@ class HandoverTest(SystemTest):
         for child in self.before:
             child.poll()  # ours are reaped
         self.eventually(f'process {pid} has drained', lambda: not self.alive(pid))
-
-    def metrics(self):
-        page = fetch('127.0.0.1', self.cluster.ready('n1')['admin'], '/metrics').body.decode()
-        return {name: float(value) for name, value in re.findall(r'^(gw_\S+) (\S+)$', page, re.M)}
 
     def said(self, text):
         return text in self.cluster.log('n1').read_text(errors='replace')

@@ -5,6 +5,7 @@ started are ended. $GW_SYSTEM_SCALE (default 1) multiplies the counts of the iss
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -157,6 +158,18 @@ class SystemTest(unittest.TestCase):
     def eventually(self, what, condition, cap_s=CAP_S):
         """Waits for an event; the cap only ends a test that hangs."""
         return wait_for(what, condition, cap_s)
+
+    def metrics(self, node='n1'):
+        """All of a node's samples, by name and labels as they stand on its page."""
+        page = fetch('127.0.0.1', self.cluster.ready(node)['admin'], '/metrics').body.decode()
+        return {sample: float(value) for sample, value in re.findall(r'^(gw_\S+) (\S+)$', page, re.M)}
+
+    def metric(self, name, node='n1', **labels):
+        """The first sample of that name with these labels; None: there is none."""
+        for sample, value in self.metrics(node).items():
+            if sample.partition('{')[0] == name and all(f'{k}="{v}"' in sample for k, v in labels.items()):
+                return value
+        return None
 
     def usage(self, *by, **filters):
         flags = [f for k, v in filters.items() for f in (f'--{k}', v)]

@@ -47,10 +47,6 @@ class Switches(SystemTest):
         found = self.gwctl.json('describe', 'upstream', 'platform/both').get('targets', [])
         return {(n['node'], t['address']): t['drained'] for n in found for t in n['targets'] if t['requests'] > 0}
 
-    def metric(self, node, name):
-        page = harness.fetch('127.0.0.1', self.cluster.ready(self.nodes[node])['admin'], '/metrics').body.decode()
-        return next(float(line.split()[-1]) for line in page.splitlines() if line.startswith(name + ' '))
-
     def test_disable_answers_disabled_on_every_node_and_enable_serves_again_without_a_version(self):
         before = self.gwctl.json('status')
         with harness.Load(self.targets(), lambda c, n: ('/x', {'Host': OTHER}), clients=4) as load:
@@ -81,7 +77,7 @@ class Switches(SystemTest):
             load.wait_more(50)
         self.assertEqual(load.counts()[1], 0, load.failures)
         self.assertEqual(self.gwctl.json('switches')['switches'], [])
-        self.assertEqual([self.metric(n, 'gw_requests_disabled_total') for n in range(2)], [2, 2])
+        self.assertEqual([self.metric('gw_requests_disabled_total', n) for n in self.nodes], [2, 2])
 
     def test_a_drained_target_gets_no_new_request_and_no_request_is_lost(self):
         one, two = (f'127.0.0.1:{p}' for p in self.ports)
@@ -118,8 +114,8 @@ class Switches(SystemTest):
         self.assertEqual(self.statuses(source=BLOCKED), [403, 403])
         self.assertEqual(self.statuses(source='127.0.0.10'), [200, 200])
         self.gwctl.ok('explain-request', 'GET', f'http://{HOST}/x', '--from', BLOCKED, '--expect', 'IP_DENIED')
-        self.assertGreaterEqual(self.metric(1, 'gw_requests_blocked_total'), 1)
-        self.assertGreaterEqual(self.metric(1, 'gw_switches_version'), 2)
+        self.assertGreaterEqual(self.metric('gw_requests_blocked_total', self.nodes[1]), 1)
+        self.assertGreaterEqual(self.metric('gw_switches_version', self.nodes[1]), 2)
         wider = self.gwctl.run('unblock', 'ip', '127.0.0.9/33')
         self.assertEqual(wider.returncode, 8)
         self.gwctl.ok('unblock', 'ip', BLOCKED)

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import http.server
 import json
-import re
 import socket
 import threading
 
@@ -95,10 +94,6 @@ class Tunnel(SystemTest):
                 break
             data += piece
         return data
-
-    def metrics(self):
-        page = fetch('127.0.0.1', self.cluster.ready('n1')['admin'], '/metrics').body.decode()
-        return {name: float(value) for name, value in re.findall(r'^(gw_\S+) (\S+)$', page, re.M)}
 
     def test_a_websocket_goes_through_survives_a_change_and_ends_when_the_node_goes(self):
         s = self.open_socket()

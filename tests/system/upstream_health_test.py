@@ -1,22 +1,11 @@
 #!/usr/bin/env python3
 """Targets that stop answering and come back, seen by probes of a node with several workers."""
-import re
 import threading
-import urllib.request
 
 from harness import Load, SystemTest, api, document, documents, gateway, route, team
 
 
 class UpstreamHealth(SystemTest):
-    def metric(self, name, **labels):
-        port = self.cluster.ready('n1')['admin']
-        with urllib.request.urlopen(f'http://127.0.0.1:{port}/metrics', timeout=20) as page:
-            for line in page.read().decode().splitlines():
-                match = re.fullmatch(name + r'(?:\{(.*)\})? (\S+)', line)
-                if match and all(f'{k}="{v}"' in (match[1] or '') for k, v in labels.items()):
-                    return float(match[2])
-        return None
-
     def test_a_target_that_fails_its_probes_gets_no_requests_until_it_passes_them(self):
         self.start(nodes=('n1',), zones=('az-a',), workers=2)
         good = self.backend('good')
