@@ -17,9 +17,7 @@ EntryKey endpoint_key(const EndpointRow& row) { return {v1::ENTRY_ENDPOINT, row.
 
 std::string endpoint_body(const EndpointRow& row) {
   v1::EndpointEntry entry;
-  size_t slash = row.name.find('/');
-  entry.mutable_name()->set_owner(row.name.substr(0, slash));
-  entry.mutable_name()->set_name(row.name.substr(slash + 1));
+  set_name(*entry.mutable_name(), row.name);
   entry.set_upstream(row.upstream);
   v1::Target& target = *entry.mutable_target();
   target.set_url("http://" + row.address);
@@ -49,29 +47,28 @@ absl::Status EndpointBoard::start(Publisher& publisher, const Exists& exists) {
   {
     std::lock_guard lock(mutex_);
     std::vector<EndpointRow> rows;
+    uint64_t version = 0;
     GW_RETURN_IF_ERROR(db_.read([&](Connection& db) -> absl::Status {
       GW_ASSIGN_OR_RETURN(rows, all_endpoints(db));
-      GW_ASSIGN_OR_RETURN(version_, latest_endpoints(db));
+      GW_ASSIGN_OR_RETURN(version, latest_endpoints(db));
       return absl::OkStatus();
     }));
-    auto entries = std::make_shared<EntryTable>();
+    EntryTable entries;
     for (EndpointRow& row : rows) {
-      (*entries)[endpoint_key(row)] = endpoint_entry(row);
+      entries[endpoint_key(row)] = endpoint_entry(row);
       rows_[key_of(row)] = std::move(row);
     }
-    entries_ = std::move(entries);
-    version_ = std::max<uint64_t>(version_, 1);  // a node of another life is told that there are none here
+    stream_.load(std::move(entries), version);
   }
   GW_RETURN_IF_ERROR(forget_gone(exists));
   std::lock_guard lock(mutex_);
-  publisher_ = &publisher;
-  publish(0, {}, {});
+  stream_.open(publisher);
   return absl::OkStatus();
 }
 
 void EndpointBoard::stop() {
   std::lock_guard lock(mutex_);
-  publisher_ = nullptr;
+  stream_.close();
 }
 
 absl::Status EndpointBoard::check_room(const Change& change, const Step& step) const {
@@ -126,7 +123,7 @@ absl::StatusOr<EndpointBoard::Outcome> EndpointBoard::change(const Change& chang
     GW_RETURN_IF_ERROR(commit(std::move(step), change.actor, action_of(change.kind),
                               "Upstream " + change.name + (addresses.empty() ? "" : " " + addresses), change.message));
   }
-  out.version = version_;
+  out.version = stream_.version();
   return out;
 }
 
@@ -151,39 +148,21 @@ absl::Status EndpointBoard::commit(Step step, const std::string& actor, const st
   GW_RETURN_IF_ERROR(db_.write([&](Connection& db) -> absl::Status {
     for (const EndpointRow& row : step.gone) GW_RETURN_IF_ERROR(delete_endpoint(db, row));
     for (const auto& [key, row] : step.puts) GW_RETURN_IF_ERROR(put_endpoint(db, row));
-    GW_RETURN_IF_ERROR(set_endpoints_version(db, version_ + 1));
+    GW_RETURN_IF_ERROR(set_endpoints_version(db, stream_.version() + 1));
     return put_audit(db, clock_.wall_ns() / 1'000'000, actor, action, object, message);
   }));
-  auto entries = std::make_shared<EntryTable>(*entries_);
   std::vector<EntryPtr> upserts;
   std::vector<EntryKey> removed;
   for (const EndpointRow& row : step.gone) {
     removed.push_back(endpoint_key(row));
-    entries->erase(endpoint_key(row));
     rows_.erase(key_of(row));
   }
   for (auto& [key, row] : step.puts) {
     upserts.push_back(endpoint_entry(row));
-    (*entries)[endpoint_key(row)] = upserts.back();
     rows_[key] = std::move(row);
   }
-  entries_ = std::move(entries);
-  ++version_;
-  publish(version_ - 1, std::move(upserts), std::move(removed));
+  stream_.advance(std::move(upserts), std::move(removed));
   return absl::OkStatus();
-}
-
-void EndpointBoard::publish(uint64_t previous, std::vector<EntryPtr> upserts, std::vector<EntryKey> removals) {
-  if (publisher_ == nullptr) return;
-  Publication out;
-  out.stream = v1::STREAM_ENDPOINTS;
-  out.lineage = db_.lineage();
-  out.version = version_;
-  out.previous = previous;
-  out.entries = entries_;
-  out.upserts = std::move(upserts);
-  out.removals = std::move(removals);
-  publisher_->publish(std::move(out));
 }
 
 std::vector<EndpointRow> EndpointBoard::all(uint64_t upstream) const {
@@ -197,7 +176,7 @@ std::vector<EndpointRow> EndpointBoard::all(uint64_t upstream) const {
 
 uint64_t EndpointBoard::version() const {
   std::lock_guard lock(mutex_);
-  return version_;
+  return stream_.version();
 }
 
 v1::EndpointInfo to_info(const EndpointRow& row) {

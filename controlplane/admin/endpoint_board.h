@@ -16,7 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
-#include "controlplane/snapshot/publication.h"
+#include "controlplane/admin/record_stream.h"
 #include "controlplane/store/database.h"
 #include "controlplane/store/endpoints.h"
 #include "gw/v1/admin.pb.h"
@@ -25,7 +25,7 @@ namespace gw {
 
 class EndpointBoard {
  public:
-  EndpointBoard(Database& db, const Clock& clock) : db_(db), clock_(clock) {}
+  EndpointBoard(Database& db, const Clock& clock) : db_(db), clock_(clock), stream_(v1::STREAM_ENDPOINTS, db) {}
 
   // Reads what there is, forgets what has no Upstream, and publishes; later changes go there too.
   using Exists = std::function<bool(uint64_t upstream_uid)>;
@@ -67,15 +67,12 @@ class EndpointBoard {
   int64_t now_s() const { return clock_.wall_ns() / 1'000'000'000; }
   absl::Status check_room(const Change& change, const Step& step) const;
   absl::Status commit(Step step, const std::string& actor, const std::string& action, const std::string& object, const std::string& message);
-  void publish(uint64_t previous, std::vector<EntryPtr> upserts, std::vector<EntryKey> removals);
 
   Database& db_;
   const Clock& clock_;
   mutable std::mutex mutex_;
-  Publisher* publisher_ = nullptr;
   std::map<Key, EndpointRow> rows_;
-  std::shared_ptr<const EntryTable> entries_ = std::make_shared<EntryTable>();
-  uint64_t version_ = 0;
+  RecordStream stream_;
 };
 
 v1::EndpointInfo to_info(const EndpointRow& row);

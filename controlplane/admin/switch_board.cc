@@ -18,12 +18,6 @@ EntryKey entry_key(const SwitchRow& row) {
   }
 }
 
-void set_name(v1::ObjectName& out, const std::string& full_name) {
-  size_t slash = full_name.find('/');
-  out.set_owner(full_name.substr(0, slash));
-  out.set_name(full_name.substr(slash + 1));
-}
-
 std::string make_body(const SwitchRow& row) {
   if (row.kind == v1::SWITCH_API) {
     v1::ApiSwitchEntry entry;
@@ -75,26 +69,25 @@ bool same_stop(const SwitchRow& a, const SwitchRow& b) {
 absl::Status SwitchBoard::start(Publisher& publisher) {
   std::lock_guard lock(mutex_);
   std::vector<SwitchRow> rows;
+  uint64_t version = 0;
   GW_RETURN_IF_ERROR(db_.read([&](Connection& db) -> absl::Status {
     GW_ASSIGN_OR_RETURN(rows, all_switches(db));
-    GW_ASSIGN_OR_RETURN(version_, latest_switches(db));
+    GW_ASSIGN_OR_RETURN(version, latest_switches(db));
     return absl::OkStatus();
   }));
-  auto entries = std::make_shared<EntryTable>();
+  EntryTable entries;
   for (SwitchRow& row : rows) {
-    (*entries)[entry_key(row)] = entry_of(row);
+    entries[entry_key(row)] = entry_of(row);
     rows_[key_of(row)] = std::move(row);
   }
-  entries_ = std::move(entries);
-  version_ = std::max<uint64_t>(version_, 1);  // a node of another life is told that nothing is stopped here
-  publisher_ = &publisher;
-  publish(0, {}, {});
+  stream_.load(std::move(entries), version);
+  stream_.open(publisher);
   return absl::OkStatus();
 }
 
 void SwitchBoard::stop() {
   std::lock_guard lock(mutex_);
-  publisher_ = nullptr;
+  stream_.close();
 }
 
 // One transaction and one version: what is asked for, and what has run out goes with it.
@@ -107,25 +100,20 @@ absl::Status SwitchBoard::commit(const std::vector<SwitchRow>& puts, const std::
   GW_RETURN_IF_ERROR(db_.write([&](Connection& db) -> absl::Status {
     for (const SwitchRow& row : gone) GW_RETURN_IF_ERROR(delete_switch(db, row));
     for (const SwitchRow& row : puts) GW_RETURN_IF_ERROR(put_switch(db, row));
-    GW_RETURN_IF_ERROR(set_switches_version(db, version_ + 1));
+    GW_RETURN_IF_ERROR(set_switches_version(db, stream_.version() + 1));
     return put_audit(db, clock_.wall_ns() / 1'000'000, about.actor, action, switch_text(about), about.message);
   }));
-  auto entries = std::make_shared<EntryTable>(*entries_);
   std::vector<EntryPtr> upserts;
   std::vector<EntryKey> removed;
   for (const SwitchRow& row : gone) {
     removed.push_back(entry_key(row));
-    entries->erase(entry_key(row));
     rows_.erase(key_of(row));
   }
   for (const SwitchRow& row : puts) {
     upserts.push_back(entry_of(row));
-    (*entries)[entry_key(row)] = upserts.back();
     rows_[key_of(row)] = row;
   }
-  entries_ = std::move(entries);
-  ++version_;
-  publish(version_ - 1, std::move(upserts), std::move(removed));
+  stream_.advance(std::move(upserts), std::move(removed));
   return absl::OkStatus();
 }
 
@@ -134,7 +122,7 @@ absl::StatusOr<SwitchBoard::Change> SwitchBoard::put(SwitchRow row) {
   row.since = now_s();
   auto at = rows_.find(key_of(row));
   bool there = at != rows_.end() && !over(at->second);
-  if (there && same_stop(at->second, row)) return Change{at->second, false, version_};
+  if (there && same_stop(at->second, row)) return Change{at->second, false, stream_.version()};
   if (!there) {
     auto kind = std::count_if(rows_.begin(), rows_.end(), [&](const auto& item) { return item.second.kind == row.kind && !over(item.second); });
     if (static_cast<size_t>(kind) >= Switches::kMaxOfKind) {
@@ -148,7 +136,7 @@ absl::StatusOr<SwitchBoard::Change> SwitchBoard::put(SwitchRow row) {
   std::vector<SwitchRow> replaced;
   if (at != rows_.end() && at->second.uid != row.uid) replaced.push_back(at->second);  // of an Api that is gone
   GW_RETURN_IF_ERROR(commit({row}, replaced, put_action(row.kind), row));
-  return Change{row, true, version_};
+  return Change{row, true, stream_.version()};
 }
 
 absl::StatusOr<SwitchBoard::Change> SwitchBoard::remove(v1::SwitchKind kind, const std::string& name, const std::string& target,
@@ -159,26 +147,13 @@ absl::StatusOr<SwitchBoard::Change> SwitchBoard::remove(v1::SwitchKind kind, con
   row.name = name;
   row.target = target;
   auto at = rows_.find(key_of(row));
-  if (at == rows_.end() || over(at->second)) return Change{row, false, version_};
+  if (at == rows_.end() || over(at->second)) return Change{row, false, stream_.version()};
   row = at->second;
   SwitchRow about = row;
   about.actor = actor;
   about.message = message;
   GW_RETURN_IF_ERROR(commit({}, {row}, remove_action(kind), about));
-  return Change{row, true, version_};
-}
-
-void SwitchBoard::publish(uint64_t previous, std::vector<EntryPtr> upserts, std::vector<EntryKey> removals) {
-  if (publisher_ == nullptr) return;
-  Publication out;
-  out.stream = v1::STREAM_SWITCHES;
-  out.lineage = db_.lineage();
-  out.version = version_;
-  out.previous = previous;
-  out.entries = entries_;
-  out.upserts = std::move(upserts);
-  out.removals = std::move(removals);
-  publisher_->publish(std::move(out));
+  return Change{row, true, stream_.version()};
 }
 
 std::vector<SwitchRow> SwitchBoard::all() const {
@@ -192,14 +167,14 @@ std::vector<SwitchRow> SwitchBoard::all() const {
 
 uint64_t SwitchBoard::version() const {
   std::lock_guard lock(mutex_);
-  return version_;
+  return stream_.version();
 }
 
 std::shared_ptr<const Switches> SwitchBoard::view() const {
   std::shared_ptr<const EntryTable> entries;
   {
     std::lock_guard lock(mutex_);
-    entries = entries_;
+    entries = stream_.entries();
   }
   SwitchesBuilder builder;
   auto built = builder.prepare(whole_offer(v1::STREAM_SWITCHES, *entries, 1));

@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
-#include "controlplane/snapshot/publication.h"
+#include "controlplane/admin/record_stream.h"
 #include "controlplane/store/database.h"
 #include "controlplane/store/switches.h"
 #include "dataplane/snapshot/switches.h"
@@ -24,7 +24,7 @@ namespace gw {
 
 class SwitchBoard {
  public:
-  SwitchBoard(Database& db, const Clock& clock) : db_(db), clock_(clock) {}
+  SwitchBoard(Database& db, const Clock& clock) : db_(db), clock_(clock), stream_(v1::STREAM_SWITCHES, db) {}
 
   // Reads what is stopped and publishes it; later changes go there too.
   absl::Status start(Publisher& publisher);
@@ -56,15 +56,12 @@ class SwitchBoard {
   int64_t now_s() const { return clock_.wall_ns() / 1'000'000'000; }
   absl::Status commit(const std::vector<SwitchRow>& puts, const std::vector<SwitchRow>& removals, const char* action,
                       const SwitchRow& about);
-  void publish(uint64_t previous, std::vector<EntryPtr> upserts, std::vector<EntryKey> removals);
 
   Database& db_;
   const Clock& clock_;
   mutable std::mutex mutex_;
-  Publisher* publisher_ = nullptr;
   std::map<Key, SwitchRow> rows_;
-  std::shared_ptr<const EntryTable> entries_ = std::make_shared<EntryTable>();
-  uint64_t version_ = 0;
+  RecordStream stream_;
 };
 
 v1::SwitchInfo to_info(const SwitchRow& row);
