@@ -1,0 +1,117 @@
+// Configurations of all streams into force on every worker, and what workers, prober and discovery tell each other.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "common/base/diagnostic.h"
+#include "common/base/status.h"
+#include "dataplane/node/node_impl.h"
+
+namespace gw {
+
+absl::Status Node::Impl::open_logs(const Snapshot& snapshot) {
+  DiagnosticList problems;
+  for (const auto& gateway : snapshot.gateways()) {
+    if (auto id = log_->open(gateway->access_log); !id.ok()) {
+      problems.error("GW3022", {"Gateway", gateway->name}, "spec.accessLog.to.file", message_of(id.status()))
+          .set_cure("make the file writable for this node, or log elsewhere");
+    }
+  }
+  return problems.has_errors() ? to_status(problems, absl::StatusCode::kFailedPrecondition) : absl::OkStatus();
+}
+
+absl::Status Node::Impl::prepare(std::shared_ptr<const Snapshot> snapshot) {
+  GW_RETURN_IF_ERROR(open_logs(*snapshot));
+  return sockets_->prepare(*snapshot);
+}
+
+void Node::Impl::activate(std::shared_ptr<const Snapshot> snapshot) {
+  sockets_->activate();
+  std::vector<std::vector<SocketBinding>> bindings(workers_.size());
+  for (size_t w = 0; w < workers_.size(); ++w) {
+    for (const Listeners::Active& a : sockets_->active()) {
+      SocketBinding b{a.id,   a.socket->fds_of(w, workers_.size()),     a.gateway_uid, AccessLog::kNowhere,
+                      a.name, a.socket->fds().size() < workers_.size()};
+      for (const auto& gateway : snapshot->gateways()) {
+        if (gateway->uid == a.gateway_uid) b.log_target = log_->find(gateway->access_log);
+      }
+      bindings[w].push_back(b);
+    }
+  }
+  {
+    std::lock_guard lock(metrics_mutex_);
+    metrics_.learn(*snapshot);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    snapshot_ = snapshot;
+    bound_ = sockets_->bound();
+  }
+  on_every_worker([&](Worker& worker, size_t i) {
+    worker.install_config(snapshot, bindings[i]);
+    if (worker.listen_error() == 0) return;
+    spdlog::error("a worker cannot listen: {}", uv_strerror(worker.listen_error()));
+    std::lock_guard lock(mutex_);
+    cannot_listen_ = true;
+  });
+  discovery_->configure(snapshot);
+  health_->configure(std::move(snapshot));
+  sockets_->close_unused();
+  if (!takeover_) post_ready();
+}
+
+void Node::Impl::abandon(uint64_t) { sockets_->abandon(); }
+
+void Node::Impl::directory(std::shared_ptr<const Directory> directory) {
+  on_every_worker([&](Worker& worker, size_t) { worker.install_directory(directory); });
+}
+
+void Node::Impl::quota(std::shared_ptr<const QuotaView> quota) {
+  on_every_worker([&](Worker& worker, size_t) { worker.install_quota(quota); });
+}
+
+void Node::Impl::switches(std::shared_ptr<const Switches> switches) {
+  on_every_worker([&](Worker& worker, size_t) { worker.install_switches(switches); });
+}
+
+void Node::Impl::endpoints(std::shared_ptr<const Endpoints> endpoints) {
+  Countdown told(1);
+  if (discovery_->endpoints(std::move(endpoints), [&told] { told.done(); })) told.wait();
+  on_every_worker([](Worker&, size_t) {});  // what they were told, they have read
+}
+
+void Node::Impl::worker_drained(uint64_t version) {
+  {
+    std::lock_guard lock(mutex_);
+    if (++drained_[version] < workers_.size()) return;
+    drained_.erase(version);
+  }
+  agent_.drained(version);
+}
+
+void Node::Impl::start_discovery(uint16_t admin_port) {
+  DiscoveryOptions d;
+  d.own.emplace_back(options_.admin_address, admin_port);
+  d.tell = [this](const std::vector<TargetsChange>& changes) {
+    auto shared = std::make_shared<const std::vector<TargetsChange>>(changes);
+    for (auto& worker : workers_) worker->post([w = worker.get(), shared] { w->apply_targets(*shared); });
+    health_->apply(std::move(shared));
+  };
+  discovery_ = std::make_unique<Discovery>(std::move(d));
+}
+
+// To all workers but the one that knows.
+void Node::Impl::tell_health(const HealthChange& change, size_t except) {
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    if (i == except) continue;
+    Worker* w = workers_[i].get();
+    w->post([w, change] { w->apply_health(change); });
+  }
+  std::string_view what = change.what == HealthChange::What::kProbeGood     ? "answers probes again"
+                          : change.what == HealthChange::What::kProbeFailed ? "failed its probes and gets no requests"
+                                                                            : "failed requests and gets none for a while";
+  spdlog::log(change.what == HealthChange::What::kProbeGood ? spdlog::level::info : spdlog::level::warn, "target {} {}",
+              change.authority, what);
+}
+
+}  // namespace gw
