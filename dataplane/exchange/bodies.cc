@@ -108,9 +108,8 @@ void Exchange::pipe_response(Decision d, bool last, const HeaderList* trailers) 
 void Exchange::splice_request() {
   if (step_ != Step::kForward || request_pipe_ != nullptr || mirror_ != nullptr || replaying_ || downstream_paused_) return;
   if (request_.content_length - static_cast<int64_t>(record_.request_bytes) < kSpliceFrom) return;
-  if (TcpStream* sink = upstream_->splice_sink(); sink != nullptr && downstream_->splice_body(*sink)) {
-    env_.stats->count(Counter::kBodiesSpliced);
-  }
+  TcpStream* sink = upstream_->splice_sink();
+  if (sink != nullptr) env_.stats->count(downstream_->splice_body(*sink) ? Counter::kBodiesSpliced : Counter::kSplicePipesFull);
 }
 
 void Exchange::on_request_spliced(uint64_t bytes, bool last, bool full) {
@@ -129,9 +128,8 @@ void Exchange::on_request_spliced(uint64_t bytes, bool last, bool full) {
 void Exchange::splice_response() {
   if (response_pipe_ != nullptr) return;
   if (response_.content_length - static_cast<int64_t>(record_.response_bytes) < kSpliceFrom) return;
-  if (TcpStream* sink = downstream_->splice_sink(); sink != nullptr && upstream_->splice_body(*sink)) {
-    env_.stats->count(Counter::kBodiesSpliced);
-  }
+  TcpStream* sink = downstream_->splice_sink();
+  if (sink != nullptr) env_.stats->count(upstream_->splice_body(*sink) ? Counter::kBodiesSpliced : Counter::kSplicePipesFull);
 }
 
 void Exchange::on_response_spliced(uint64_t bytes, bool last, bool full) {

@@ -21,6 +21,7 @@ constexpr CounterName kCounterNames[] = {
     {"gw_retries_refused_total", "Failures passed on because the budget or limit of retries was used up."},
     {"gw_buffer_limit_total", "Times that a worker's limit of buffer memory was hit."},
     {"gw_bodies_spliced_total", "Bodies, or the rest of them, that went from one connection to the other within the kernel."},
+    {"gw_splice_pipes_full_total", "Times that no pipe was to be had for a body, which went on through the process."},
     {"gw_rate_table_full_total", "Times that no place was left to count a rate in."},
     {"gw_retry_reused_total", "Requests sent again because a reused connection died before its first byte."},
     {"gw_client_closed_total", "Requests whose client hung up before the answer was complete."},

@@ -49,6 +49,7 @@ enum class Counter : uint8_t {
   kRetryRefused,           // by budget or maxRetries
   kBufferLimit,
   kBodiesSpliced,
+  kSplicePipesFull,
   kRateTableFull,
   kRetryReused,
   kClientClosed,
