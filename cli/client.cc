@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -13,6 +14,9 @@ namespace gw::cli {
 namespace {
 
 constexpr int kMaxMessageBytes = 256 << 20;
+constexpr int64_t kConnectMs = 5'000;  // longest that a connection may take
+constexpr int64_t kRetryMs = 500;      // after a failure, for further attempts
+constexpr int kBackoffMs = 100;        // before the second
 
 absl::Status to_absl(const grpc::Status& status) {
   auto code = static_cast<absl::StatusCode>(status.error_code());
@@ -33,6 +37,7 @@ class GrpcAdminClient final : public AdminClient {
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(kMaxMessageBytes);
     args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kBackoffMs);
     channel_ = grpc::CreateCustomChannel(endpoint.server, grpc::InsecureChannelCredentials(), args);
     stub_ = v1::Admin::NewStub(channel_);
   }
@@ -93,6 +98,7 @@ class GrpcAdminClient final : public AdminClient {
 
   absl::Status watch_rollout(const v1::WatchRolloutRequest& request, int64_t timeout_ms,
                              const std::function<bool(const v1::RolloutStatus&)>& on_status) override {
+    connect();
     grpc::ClientContext context;
     prepare(context, timeout_ms);
     auto reader = stub_->WatchRollout(&context, request);
@@ -111,6 +117,24 @@ class GrpcAdminClient final : public AdminClient {
  private:
   using Stub = v1::Admin::Stub;
 
+  // One failure to connect is not believed: gRPC reads errno late, after calls that may have changed it, and takes a
+  // connection in progress for one that failed; a control plane that restarts is back in a moment. Nothing was sent yet, so
+  // that further attempts harm nothing. What is wrong after them, the call tells.
+  void connect() {
+    auto in = [](int64_t ms) { return std::chrono::system_clock::now() + std::chrono::milliseconds(ms); };
+    auto deadline = in(std::min(kConnectMs, endpoint_.timeout_ms));
+    bool failed = false;
+    while (true) {
+      grpc_connectivity_state state = channel_->GetState(true);
+      if (state == GRPC_CHANNEL_READY || state == GRPC_CHANNEL_SHUTDOWN) return;
+      if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && !failed) {
+        failed = true;
+        deadline = std::min(deadline, in(kRetryMs));
+      }
+      if (!channel_->WaitForStateChange(state, deadline)) return;
+    }
+  }
+
   void prepare(grpc::ClientContext& context, int64_t timeout_ms) const {
     context.AddMetadata("authorization", "Bearer " + endpoint_.token);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
@@ -119,6 +143,7 @@ class GrpcAdminClient final : public AdminClient {
   template <class Request, class Response>
   absl::StatusOr<Response> call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) {
+    connect();
     grpc::ClientContext context;
     prepare(context, endpoint_.timeout_ms);
     Response response;

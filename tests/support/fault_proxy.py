@@ -125,6 +125,7 @@ class Connection:
 class FaultProxy:
     def __init__(self, target):
         self.target, self.fault = target, None
+        self.drop = 0  # so many connections that come next are reset at once
         self.lock = threading.Lock()
         self.live = set()
         self.accepted = 0
@@ -144,6 +145,10 @@ class FaultProxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            if self.drop > 0:
+                self.drop -= 1
+                hard_close(client)
+                continue
             try:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = Connection(self, client)

@@ -4,9 +4,13 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 
 import harness
-from harness import SystemTest, api, document, documents, fetch, gateway, route, team, upstream
+from harness import ROOT, SystemTest, api, document, documents, fetch, gateway, route, team, upstream
+
+sys.path.insert(0, str(ROOT / 'tests' / 'support'))
+from fault_proxy import FaultProxy  # noqa: E402
 
 HOST = 'bad.localhost'
 HEAD = 'apiVersion: gw/v1\nkind: {}\nmetadata: {{name: {}, owner: platform}}\nspec: '
@@ -296,6 +300,17 @@ class Nowhere(SystemTest):
         done = self.gwctl.run('apply', '-f', '-', stdin=team('platform'))
         self.assertEqual(done.returncode, 6, done.stderr)
         self.assertIn(f'gwctl: cannot reach the control plane at {self.cluster.record["address"]}: ', done.stderr)
+
+    def test_one_connection_that_fails_is_tried_again_many_are_told(self):
+        self.start(nodes=())
+        proxy = FaultProxy(int(self.cluster.record['address'].rsplit(':', 1)[1]))
+        self.addCleanup(proxy.close)
+        self.cluster.record['address'] = f'127.0.0.1:{proxy.port}'
+        proxy.drop = 1
+        self.gwctl.ok('get', 'teams')
+        self.assertEqual(proxy.drop, 0)
+        proxy.drop = 1000
+        self.assertEqual(self.gwctl.run('get', 'teams').returncode, 6)
 
     def test_a_listener_without_a_token_lets_nobody_in(self):
         self.start(nodes=())
