@@ -1,6 +1,8 @@
 #include "common/http/headers.h"
 
 #include <array>
+#include <cstring>
+#include <iterator>
 
 namespace gw {
 namespace {
@@ -17,95 +19,119 @@ constexpr std::array<bool, 256> make_tchar() {
 }
 constexpr std::array<bool, 256> kTchar = make_tchar();
 
-// `word` is lower-case.
-bool is(std::string_view name, std::string_view word) {
-  if (name.size() != word.size()) return false;
-  for (size_t i = 0; i < name.size(); ++i) {
-    if (lower(name[i]) != word[i]) return false;
+// Eight bytes, or the fewer that there are, as a number; equal numbers of equally long texts are equal texts.
+uint64_t load8(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, 8);
+  return word;
+}
+uint64_t load_short(const char* at, size_t size) {
+  if (size >= 4) {
+    uint32_t front, back;
+    std::memcpy(&front, at, 4);
+    std::memcpy(&back, at + size - 4, 4);
+    return uint64_t{front} << 32 | back;
   }
-  return true;
+  uint64_t word = 0;
+  for (size_t i = 0; i < size; ++i) word = word << 8 | static_cast<unsigned char>(at[i]);
+  return word;
 }
 
-bool starts(std::string_view name, std::string_view word) { return name.size() >= word.size() && is(name.substr(0, word.size()), word); }
+// A to Z in each of the eight bytes becomes a to z.
+uint64_t lower8(uint64_t word) {
+  constexpr uint64_t kEach = 0x0101010101010101;
+  uint64_t low = word & (0x7f * kEach);
+  uint64_t from_a = low + (0x80 - 'A') * kEach, past_z = low + (0x7f - 'Z') * kEach;
+  return word | ((~word & (from_a ^ past_z) & (0x80 * kEach)) >> 2);
+}
 
-HeaderId x_header(std::string_view name) {
-  if (starts(name, "x-forwarded-")) {
-    std::string_view rest = name.substr(12);
-    if (is(rest, "for")) return HeaderId::kXForwardedFor;
-    if (is(rest, "proto")) return HeaderId::kXForwardedProto;
-    if (is(rest, "host")) return HeaderId::kXForwardedHost;
-    return HeaderId::kXForwardedOther;
+struct Known {
+  std::string_view name;
+  HeaderId id;
+};
+constexpr Known kKnown[] = {
+    {"host", HeaderId::kHost},
+    {"connection", HeaderId::kConnection},
+    {"content-length", HeaderId::kContentLength},
+    {"content-type", HeaderId::kContentType},
+    {"transfer-encoding", HeaderId::kTransferEncoding},
+    {"te", HeaderId::kTe},
+    {"trailer", HeaderId::kTrailer},
+    {"upgrade", HeaderId::kUpgrade},
+    {"expect", HeaderId::kExpect},
+    {"keep-alive", HeaderId::kKeepAlive},
+    {"proxy-connection", HeaderId::kProxyConnection},
+    {"proxy-authenticate", HeaderId::kProxyAuthenticate},
+    {"proxy-authorization", HeaderId::kProxyAuthorization},
+    {"proxy", HeaderId::kProxy},
+    {"forwarded", HeaderId::kForwarded},
+    {"x-forwarded-for", HeaderId::kXForwardedFor},
+    {"x-forwarded-proto", HeaderId::kXForwardedProto},
+    {"x-forwarded-host", HeaderId::kXForwardedHost},
+    {"x-real-ip", HeaderId::kXRealIp},
+    {"x-request-id", HeaderId::kXRequestId},
+    {"x-original-url", HeaderId::kXRewrite},
+    {"x-rewrite-url", HeaderId::kXRewrite},
+    {"x-envoy-original-path", HeaderId::kXRewrite},
+    {"traceparent", HeaderId::kTraceparent},
+    {"tracestate", HeaderId::kTracestate},
+    {"authorization", HeaderId::kAuthorization},
+    {"cookie", HeaderId::kCookie},
+    {"set-cookie", HeaderId::kSetCookie},
+    {"origin", HeaderId::kOrigin},
+    {"access-control-request-method", HeaderId::kAccessControlRequestMethod},
+    {"access-control-request-headers", HeaderId::kAccessControlRequestHeaders},
+    {"accept", HeaderId::kAccept},
+    {"user-agent", HeaderId::kUserAgent},
+    {"date", HeaderId::kDate},
+    {"server", HeaderId::kServer},
+    {"via", HeaderId::kVia},
+    {"location", HeaderId::kLocation},
+    {"retry-after", HeaderId::kRetryAfter},
+    {"vary", HeaderId::kVary},
+};
+constexpr uint8_t kNone = 0xff;
+
+// The factors make the known names differ; the table's maker stops the build when two do not.
+constexpr size_t known_slot(std::string_view name) {
+  return (name.size() * 34 + static_cast<size_t>(lower(name.front())) * 43 + static_cast<size_t>(lower(name.back())) * 13) % 128;
+}
+constexpr std::array<uint8_t, 128> make_known_slots() {
+  std::array<uint8_t, 128> slots{};
+  for (uint8_t& slot : slots) slot = kNone;
+  for (uint8_t i = 0; i < std::size(kKnown); ++i) {
+    uint8_t& slot = slots[known_slot(kKnown[i].name)];
+    if (slot != kNone) throw "two known header names have the same slot: choose other factors in known_slot()";
+    slot = i;
   }
-  if (starts(name, "x-gw-")) return HeaderId::kXGateway;
-  if (is(name, "x-request-id")) return HeaderId::kXRequestId;
-  if (is(name, "x-real-ip")) return HeaderId::kXRealIp;
-  if (is(name, "x-original-url") || is(name, "x-rewrite-url") || is(name, "x-envoy-original-path")) return HeaderId::kXRewrite;
-  return HeaderId::kOther;
+  return slots;
+}
+constexpr std::array<uint8_t, 128> kKnownSlots = make_known_slots();
+
+bool starts(std::string_view name, std::string_view word) {
+  return name.size() >= word.size() && equals_ignore_case(name.substr(0, word.size()), word);
 }
 
 }  // namespace
 
 HeaderId header_id(std::string_view name) {
-  using H = HeaderId;
-  if (name.empty()) return H::kOther;
-  // One look at the first letter, then few comparisons that mostly fail on the length.
-  switch (lower(name[0])) {
-    case 'a':
-      if (is(name, "accept")) return H::kAccept;
-      if (is(name, "authorization")) return H::kAuthorization;
-      if (is(name, "access-control-request-method")) return H::kAccessControlRequestMethod;
-      if (is(name, "access-control-request-headers")) return H::kAccessControlRequestHeaders;
-      return H::kOther;
-    case 'c':
-      if (is(name, "connection")) return H::kConnection;
-      if (is(name, "content-length")) return H::kContentLength;
-      if (is(name, "content-type")) return H::kContentType;
-      if (is(name, "cookie")) return H::kCookie;
-      return H::kOther;
-    case 'd': return is(name, "date") ? H::kDate : H::kOther;
-    case 'e': return is(name, "expect") ? H::kExpect : H::kOther;
-    case 'f': return is(name, "forwarded") ? H::kForwarded : H::kOther;
-    case 'h': return is(name, "host") ? H::kHost : H::kOther;
-    case 'k': return is(name, "keep-alive") ? H::kKeepAlive : H::kOther;
-    case 'l': return is(name, "location") ? H::kLocation : H::kOther;
-    case 'o': return is(name, "origin") ? H::kOrigin : H::kOther;
-    case 'p':
-      if (is(name, "proxy")) return H::kProxy;
-      if (is(name, "proxy-connection")) return H::kProxyConnection;
-      if (is(name, "proxy-authenticate")) return H::kProxyAuthenticate;
-      if (is(name, "proxy-authorization")) return H::kProxyAuthorization;
-      return H::kOther;
-    case 'r': return is(name, "retry-after") ? H::kRetryAfter : H::kOther;
-    case 's':
-      if (is(name, "server")) return H::kServer;
-      if (is(name, "set-cookie")) return H::kSetCookie;
-      return H::kOther;
-    case 't':
-      if (is(name, "transfer-encoding")) return H::kTransferEncoding;
-      if (is(name, "te")) return H::kTe;
-      if (is(name, "trailer")) return H::kTrailer;
-      if (is(name, "traceparent")) return H::kTraceparent;
-      if (is(name, "tracestate")) return H::kTracestate;
-      return H::kOther;
-    case 'u':
-      if (is(name, "user-agent")) return H::kUserAgent;
-      if (is(name, "upgrade")) return H::kUpgrade;
-      return H::kOther;
-    case 'v':
-      if (is(name, "via")) return H::kVia;
-      if (is(name, "vary")) return H::kVary;
-      return H::kOther;
-    case 'x': return x_header(name);
-    default: return H::kOther;
-  }
+  if (name.empty()) return HeaderId::kOther;
+  uint8_t slot = kKnownSlots[known_slot(name)];
+  if (slot != kNone && equals_ignore_case(name, kKnown[slot].name)) return kKnown[slot].id;
+  if (lower(name[0]) != 'x') return HeaderId::kOther;
+  if (starts(name, "x-forwarded-")) return HeaderId::kXForwardedOther;
+  if (starts(name, "x-gw-")) return HeaderId::kXGateway;
+  return HeaderId::kOther;
 }
 
 bool equals_ignore_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
+  const size_t size = a.size();
+  if (size != b.size()) return false;
+  if (size < 8) return lower8(load_short(a.data(), size)) == lower8(load_short(b.data(), size));
+  for (size_t i = 0; i + 8 < size; i += 8) {
+    if (lower8(load8(a.data() + i)) != lower8(load8(b.data() + i))) return false;
   }
-  return true;
+  return lower8(load8(a.data() + size - 8)) == lower8(load8(b.data() + size - 8));
 }
 
 bool is_token(std::string_view text) {

@@ -137,26 +137,31 @@ bool query_ok(std::string_view query) {
   return true;
 }
 
-bool is_host_char(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+// What a byte of a host's name is.
+enum HostClass : uint8_t { kNoHost, kHostChar, kHostUpper, kHostDot };
+
+constexpr std::array<HostClass, 256> make_host_table() {
+  std::array<HostClass, 256> t{};
+  for (int c = 'a'; c <= 'z'; ++c) t[c] = kHostChar;
+  for (int c = 'A'; c <= 'Z'; ++c) t[c] = kHostUpper;
+  for (int c = '0'; c <= '9'; ++c) t[c] = kHostChar;
+  t['-'] = t['_'] = kHostChar;
+  t['.'] = kHostDot;
+  return t;
 }
+constexpr std::array<HostClass, 256> kHost = make_host_table();
 
 bool starts_ignore_case(std::string_view text, std::string_view word) {
   return text.size() >= word.size() && equals_ignore_case(text.substr(0, word.size()), word);
 }
 
 std::string_view lower_case(std::string_view text, Arena& arena) {
-  for (char c : text) {
-    if (c >= 'A' && c <= 'Z') {
-      char* out = arena.allocate(text.size());
-      for (size_t i = 0; i < text.size(); ++i) {
-        char u = text[i];
-        out[i] = u >= 'A' && u <= 'Z' ? static_cast<char>(u | 0x20) : u;
-      }
-      return {out, text.size()};
-    }
+  char* out = arena.allocate(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    char u = text[i];
+    out[i] = u >= 'A' && u <= 'Z' ? static_cast<char>(u | 0x20) : u;
   }
-  return text;
+  return {out, text.size()};
 }
 
 bool parse_port(std::string_view digits, int& port) {
@@ -213,21 +218,25 @@ bool parse_authority(std::string_view text, Arena& arena, std::string_view& host
   }
   if (text.size() > 255) return false;
   std::string_view name = text, after;
+  bool upper = false;
   if (text[0] == '[') {
     size_t close = text.find(']');
     if (close == std::string_view::npos) return false;
     name = text.substr(1, close - 1);
     after = text.substr(close + 1);
     if (name.find(':') == std::string_view::npos || !IpAddress::parse(name)) return false;
+    upper = true;
   } else {
-    size_t colon = text.find(':');
-    name = text.substr(0, colon);
-    if (colon != std::string_view::npos) after = text.substr(colon);
-    bool dot_before = true;  // no empty label
-    for (char c : name) {
-      if (!is_host_char(static_cast<unsigned char>(c)) || (c == '.' && dot_before)) return false;
-      dot_before = c == '.';
+    HostClass before = kHostDot;  // no empty label
+    size_t size = 0;
+    for (; size < text.size() && text[size] != ':'; ++size) {
+      HostClass now = kHost[static_cast<unsigned char>(text[size])];
+      if (now == kNoHost || (now == kHostDot && before == kHostDot)) return false;
+      upper = upper || now == kHostUpper;
+      before = now;
     }
+    name = text.substr(0, size);
+    after = text.substr(size);
     if (!name.empty() && name.back() == '.') name.remove_suffix(1);
     if (name.empty()) return false;
   }
@@ -235,7 +244,7 @@ bool parse_authority(std::string_view text, Arena& arena, std::string_view& host
     why = "the port of the host is not valid";
     return false;
   }
-  host = lower_case(name, arena);
+  host = upper ? lower_case(name, arena) : name;
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace gw::http1 {
 namespace {
@@ -26,13 +27,41 @@ void put_number(ByteBuffer& out, int64_t value) {
   out.put({text, static_cast<size_t>(end - text)});
 }
 
+template <size_t N>
+void copy_ends(char* to, const char* from, size_t size) {
+  char front[N], back[N];
+  std::memcpy(front, from, N);
+  std::memcpy(back, from + size - N, N);
+  std::memcpy(to, front, N);
+  std::memcpy(to + size - N, back, N);
+}
+
+// Names and values are short: two moves that overlap cost less than a call of memcpy. Returns the end.
+char* copy(char* to, std::string_view text) {
+  const size_t size = text.size();
+  if (size > 32) {
+    std::memcpy(to, text.data(), size);
+  } else if (size >= 16) {
+    copy_ends<16>(to, text.data(), size);
+  } else if (size >= 8) {
+    copy_ends<8>(to, text.data(), size);
+  } else if (size >= 4) {
+    copy_ends<4>(to, text.data(), size);
+  } else {
+    for (size_t i = 0; i < size; ++i) to[i] = text[i];
+  }
+  return to + size;
+}
+
 void put_fields(ByteBuffer& out, const HeaderList& headers, uint64_t skip) {
   for (const HeaderField& f : headers.fields()) {
     if ((bit(f.id) & skip) != 0) continue;
-    out.put(f.name);
-    out.put(": ");
-    out.put(f.value);
-    out.put("\r\n");
+    char* at = copy(out.claim(f.name.size() + f.value.size() + 4), f.name);
+    *at++ = ':';
+    *at++ = ' ';
+    at = copy(at, f.value);
+    *at++ = '\r';
+    *at = '\n';
   }
 }
 

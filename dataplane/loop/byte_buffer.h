@@ -30,6 +30,12 @@ class ByteBuffer {
     std::memcpy(data_.get() + size_, text.data(), text.size());
     size_ += text.size();
   }
+  // `size` bytes to be written by the caller. REQUIRES: reserved.
+  char* claim(size_t size) {
+    char* at = data_.get() + size_;
+    size_ += size;
+    return at;
+  }
   void append(std::string_view text) {
     reserve(text.size());
     put(text);

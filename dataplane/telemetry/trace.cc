@@ -6,7 +6,6 @@
 namespace gw {
 namespace {
 
-constexpr char kHex[] = "0123456789abcdef";
 constexpr char kBase32[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 // -1: not a lower-case hexadecimal digit (the specification allows no other).
@@ -25,12 +24,25 @@ bool read_hex(std::string_view text, uint8_t* out) {
   return true;
 }
 
-char* write_hex(const uint8_t* bytes, size_t size, char* out) {
-  for (size_t i = 0; i < size; ++i) {
-    *out++ = kHex[bytes[i] >> 4];
-    *out++ = kHex[bytes[i] & 15];
-  }
-  return out;
+// Eight digits for four bytes, all at once.
+void write_hex4(const uint8_t* bytes, char* out) {
+  constexpr uint64_t kEach = 0x0101010101010101;
+  uint32_t four;
+  std::memcpy(&four, bytes, 4);
+  uint64_t spread = four;  // the first byte is the lowest: the machine is little-endian
+  spread = (spread | spread << 16) & 0x0000ffff0000ffff;
+  spread = (spread | spread << 8) & 0x00ff00ff00ff00ff;
+  uint64_t digits = ((spread >> 4) & 0x000f000f000f000f) | (spread & 0x000f000f000f000f) << 8;
+  uint64_t letters = ((digits + 6 * kEach) >> 4) & kEach;
+  digits += '0' * kEach + letters * ('a' - '0' - 10);
+  std::memcpy(out, &digits, 8);
+}
+
+template <size_t N>
+char* write_hex(const std::array<uint8_t, N>& bytes, char* out) {
+  static_assert(N % 4 == 0);
+  for (size_t i = 0; i < N; i += 4) write_hex4(bytes.data() + i, out + 2 * i);
+  return out + 2 * N;
 }
 
 template <size_t N>
@@ -79,24 +91,24 @@ TraceContext TraceContext::child(FastRandom& random) const {
 }
 
 void TraceContext::format(char* out) const {
-  *out++ = '0';
-  *out++ = '0';
+  std::memcpy(out, "00-", 3);
+  out = write_hex(trace_id, out + 3);
   *out++ = '-';
-  out = write_hex(trace_id.data(), trace_id.size(), out);
+  out = write_hex(span_id, out);
   *out++ = '-';
-  out = write_hex(span_id.data(), span_id.size(), out);
-  *out++ = '-';
-  write_hex(&flags, 1, out);
+  *out++ = "0123456789abcdef"[flags >> 4];
+  *out = "0123456789abcdef"[flags & 15];
 }
 
-void TraceContext::format_trace_id(char* out) const { write_hex(trace_id.data(), trace_id.size(), out); }
+void TraceContext::format_trace_id(char* out) const { write_hex(trace_id, out); }
 
 void format_request_id(uint64_t high, uint64_t low, char* out) {
-  unsigned __int128 bits = static_cast<unsigned __int128>(high) << 64 | low;
-  for (size_t i = kRequestIdSize; i-- > 0;) {
-    out[i] = kBase32[static_cast<unsigned>(bits & 31)];
-    bits >>= 5;
-  }
+  auto digit = [](uint64_t bits) { return kBase32[bits & 31]; };
+  // From the right: twelve digits of `low`, one of both, twelve of `high` and what is left of it.
+  for (unsigned i = 0; i < 12; ++i) out[25 - i] = digit(low >> (5 * i));
+  out[13] = digit(low >> 60 | high << 4);
+  for (unsigned i = 0; i < 12; ++i) out[12 - i] = digit(high >> (1 + 5 * i));
+  out[0] = digit(high >> 61);
 }
 
 bool is_request_id(std::string_view text) {

@@ -66,6 +66,13 @@ TEST_CASE("request ids are 26 characters that can be kept, and differ") {
   format_request_id(~uint64_t{0}, ~uint64_t{0}, most.data());
   CHECK(least == std::string(26, '0'));
   CHECK(most == "7" + std::string(25, 'z'));
+  constexpr std::string_view kDigits = "0123456789abcdefghjkmnpqrstvwxyz";
+  for (unsigned bit = 0; bit < 128; ++bit) {  // each bit has its own place in its own digit
+    std::string id(kRequestIdSize, '?'), wanted(26, '0');
+    format_request_id(bit < 64 ? 0 : uint64_t{1} << (bit - 64), bit < 64 ? uint64_t{1} << bit : 0, id.data());
+    wanted[25 - bit / 5] = kDigits[size_t{1} << bit % 5];
+    CHECK(id == wanted);
+  }
 }
 
 TEST_CASE("a client's request id that could break a line is not kept") {
