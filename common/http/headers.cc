@@ -45,6 +45,8 @@ uint64_t lower8(uint64_t word) {
   return word | ((~word & (from_a ^ past_z) & (0x80 * kEach)) >> 2);
 }
 
+bool same8(uint64_t a, uint64_t b) { return a == b || lower8(a) == lower8(b); }
+
 struct Known {
   std::string_view name;
   HeaderId id;
@@ -127,11 +129,11 @@ HeaderId header_id(std::string_view name) {
 bool equals_ignore_case(std::string_view a, std::string_view b) {
   const size_t size = a.size();
   if (size != b.size()) return false;
-  if (size < 8) return lower8(load_short(a.data(), size)) == lower8(load_short(b.data(), size));
+  if (size < 8) return same8(load_short(a.data(), size), load_short(b.data(), size));
   for (size_t i = 0; i + 8 < size; i += 8) {
-    if (lower8(load8(a.data() + i)) != lower8(load8(b.data() + i))) return false;
+    if (!same8(load8(a.data() + i), load8(b.data() + i))) return false;
   }
-  return lower8(load8(a.data() + size - 8)) == lower8(load8(b.data() + size - 8));
+  return same8(load8(a.data() + size - 8), load8(b.data() + size - 8));
 }
 
 bool is_token(std::string_view text) {

@@ -56,7 +56,7 @@ void HeadParser::restart() {
   fed_ = head_size_ = 0;
   fields_.clear();
   method_span_ = target_span_ = status_span_ = version_span_ = {};
-  in_value_ = too_many_ = false;
+  in_value_ = too_many_ = folded_ = false;
 }
 
 // llhttp gives a span in pieces when it came in pieces; the pieces touch.
@@ -88,7 +88,8 @@ int HeadParser::on_value(const char* at, size_t size) {
   if (value.size == 0) {
     value = {offset, static_cast<uint32_t>(size)};
   } else {
-    // A folded value comes in pieces that do not touch; it is taken whole here and refused by check_fields.
+    // A folded value comes in pieces that do not touch: check_fields refuses it.
+    folded_ = folded_ || offset != value.end();
     value.size = offset + static_cast<uint32_t>(size) - value.at;
   }
   return 0;
@@ -161,6 +162,7 @@ bool HeadParser::check_start_line(const char* base, uint32_t& line_end) {
 
 // Every byte between the spans must be what it should be, and nothing else.
 bool HeadParser::check_fields(const char* base, uint32_t line_end) const {
+  if (folded_) return false;
   uint32_t at = line_end;
   for (const Field& f : fields_) {
     if (f.name.size == 0 || f.name.at != at || base[f.name.end()] != ':') return false;
@@ -169,7 +171,6 @@ bool HeadParser::check_fields(const char* base, uint32_t line_end) const {
     if (f.value.size > 0) {
       if (f.value.at != at) return false;
       at = f.value.end();
-      if (std::memchr(base + f.value.at, '\r', f.value.size) != nullptr) return false;
     }
     if (!is_crlf(base + at)) return false;
     at += 2;

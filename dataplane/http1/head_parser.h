@@ -79,6 +79,7 @@ class HeadParser {
   size_t max_fields_ = 0;
   bool in_value_ = false;
   bool too_many_ = false;
+  bool folded_ = false;
   const Side side_;
   Method method_ = Method::kOther;
   int minor_ = 1;

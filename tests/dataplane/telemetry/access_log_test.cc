@@ -84,6 +84,27 @@ TEST_CASE("what a client sends cannot break a line") {
   CHECK(l.find("\\u00ff") != std::string::npos);  // no UTF-8
 }
 
+TEST_CASE("each byte is escaped or not wherever it stands") {
+  for (int c = 1; c < 256; ++c) {
+    for (size_t place = 0; place < 17; ++place) {
+      std::string sent(17, 'a'), wanted = sent;
+      sent[place] = static_cast<char>(c);
+      char escaped[8];
+      if (c == '"' || c == '\\') {
+        std::snprintf(escaped, sizeof escaped, "\\%c", c);
+      } else if (c >= 0x20 && c < 0x7f) {
+        std::snprintf(escaped, sizeof escaped, "%c", c);
+      } else {
+        std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
+      }
+      wanted.replace(place, 1, escaped);
+      RequestRecord r;
+      r.user_agent = sent;
+      if (line(r).find("\"user_agent.original\":\"" + wanted + "\",") == std::string::npos) FAIL("byte " << c << " at " << place);
+    }
+  }
+}
+
 TEST_CASE("UTF-8 is kept, what only looks like it is escaped") {
   RequestRecord r;
   r.user_agent = "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80";
