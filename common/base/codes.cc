@@ -80,7 +80,7 @@ const std::vector<CodeInfo>& all_codes() {
       {"GW1421", "policy's configuration makes no sense", "The `config` of each type has rules beyond those of its fields; the message says which one is broken."},
       {"GW1430", "balance does not fit", "The fields of `balance` belong to its `by`: `hashOn` to `hash`, `cookie` to `cookie`."},
       {"GW1431", "not a reason to try again", "`retries.when` takes connectFailure, reset, timeout, and status codes from 400 to 599 in quotes."},
-      {"GW1432", "retries contradict themselves", "A retry needs something that it would help against: `timeout` needs `perTry`."},
+      {"GW1432", "retries contradict themselves", "A retry needs something that it would help against: `timeout` needs `perTry`, and `hedgeAfter` needs an attempt."},
       {"GW1433", "discovery contradicts itself", "One of `dns` (with `port`) and `srv`; `minRefresh` is at most `maxRefresh`."},
       {"GW1434", "no targets", "An Upstream has `targets`, or a `discovery` by dns, srv or endpoints."},
       {"GW1501", "plan is not on offer", "A Subscription takes one of the plans of its Product."},

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int kMaxBackoffDoublings = 6;
 
-AttemptResult result_of(Reason reason) {
+}  // namespace
+
+AttemptResult Exchange::result_of(Reason reason) {
   switch (reason) {
     case Reason::kUpstreamConnect: return AttemptResult::kConnect;
     case Reason::kUpstreamTimeout: return AttemptResult::kTimeout;
@@ -19,8 +21,6 @@ AttemptResult result_of(Reason reason) {
     default: return AttemptResult::kReset;
   }
 }
-
-}  // namespace
 
 // Whether the body is kept while it is sent, so that it can be sent again.
 void Exchange::plan_replay() {
@@ -171,6 +171,11 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
   attempt_ended(result_of(error.reason), env_.clock->mono_ns());
   // After a timeout it is known already whether the request had got there.
   if (error.retry != ProxyError::Retry::kSafe && error.reason != Reason::kUpstreamTimeout) record_.reached_upstream = true;
+  if (hedge_ != nullptr && hedge_->running()) {  // the second try has become the only one
+    hedge_->take_over();
+    if (!timer_.armed()) env_.loop->arm(timer_, first_byte_ms_);
+    return;
+  }
   if (!may_retry(error)) {
     fail(error);
     return;
@@ -190,6 +195,28 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
   } else {
     try_again();
   }
+}
+
+// The request is with its first target: a second one gets it, too, if that takes long.
+void Exchange::arm_hedge() {
+  const RetryConfig& config = upstream_config_->retry;
+  bool fits = (request_.method == Method::kGet || request_.method == Method::kHead) && !request_.has_body && !request_.wants_websocket;
+  if (!fits || record_.attempts != 1 || hedge_ != nullptr) return;
+  hedge_ = std::make_unique<Hedge>(*this);
+  hedge_->arm(*env_.loop, config.hedge_after_ms);
+}
+
+// The first try's answer has come. False: it is no good one, and the second try's is waited for.
+bool Exchange::hedge_gives_way() {
+  if (!hedge_->running() || response_.status < 500) {
+    hedge_->drop(AttemptResult::kCancelled, 0);
+    return true;
+  }
+  attempt_ended(AttemptResult::kOk, env_.clock->mono_ns());
+  release_upstream();
+  response_.clear();
+  hedge_->take_over();
+  return false;
 }
 
 // True: the answer is dropped and the request tried again.

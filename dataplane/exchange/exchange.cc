@@ -17,7 +17,7 @@ namespace gw {
 //   decided           go on, answer, or pause       → choose_target | respond | resume later
 //   choose_target     upstream, split, own answer   → prepare_forward
 //   prepare_forward   fields, body pipe, attempt    → send_upstream
-//                     attempts.cc: a target, a connection, failures that are tried again
+//                     attempts.cc: a target, a connection, failures that are tried again; hedge.h: two tries at once
 //   on_request_data   body, through the pipe        → send_upstream
 //   on_response_head  policies in reverse           → send_response_head
 //   on_response_data  body, through the pipe        → send_downstream → finish
@@ -67,6 +67,7 @@ void Exchange::recycle() {
   attempt_ = {};
   avoid_ = nullptr;
   tunnel_.reset();
+  hedge_.reset();
   request_pipe_.reset();
   response_pipe_.reset();
   held_.clear();
@@ -296,6 +297,7 @@ void Exchange::request_sent() {
   if (response_begun_) return;
   int64_t per_try_ms = upstream_config_->retry.per_try_ms;
   env_.loop->arm(timer_, per_try_ms > 0 && per_try_ms < first_byte_ms_ ? per_try_ms : first_byte_ms_);
+  if (upstream_config_->retry.hedge_after_ms > 0) arm_hedge();
 }
 
 void Exchange::on_request_read_done() {
@@ -318,6 +320,7 @@ void Exchange::on_response_interim(int status, const HeaderList& headers) {
 
 void Exchange::on_response_head() {
   record_.reached_upstream = true;
+  if (hedge_ != nullptr && !hedge_gives_way()) return;
   if (!upstream_config_->retry.statuses.empty() && retry_status()) return;
   remove_connection_fields(response_.headers);
   response_.headers.add("via", response_.http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11, HeaderId::kVia);
@@ -525,6 +528,7 @@ void Exchange::finish(int64_t now_ns) {
   total_timer_.cancel();
   attempt_ended(AttemptResult::kCancelled, now_ns);
   if (waiting_) env_.pool->stop_waiting(*upstream_config_, *this);
+  if (hedge_ != nullptr) hedge_->drop(AttemptResult::kCancelled, 0);
   release_upstream();
   if (mirror_ != nullptr) {
     env_.mirrors->abandon(*mirror_);

@@ -12,6 +12,7 @@
 #include "common/base/arena.h"
 #include "common/base/clock.h"
 #include "dataplane/exchange/forwarding.h"
+#include "dataplane/exchange/hedge.h"
 #include "dataplane/exchange/local_response.h"
 #include "dataplane/exchange/streams.h"
 #include "dataplane/exchange/tunnel.h"
@@ -65,6 +66,8 @@ struct ExchangeEnv {
 };
 
 class Exchange final : private DownstreamEvents, private UpstreamEvents {
+  friend class Hedge;  // the second of two tries, in a file of its own
+
  public:
   // A client that takes nothing for so long is given up.
   static constexpr int64_t kClientStallMs = 60'000;
@@ -141,6 +144,9 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void back_off();
   bool retry_status();
   void try_again();
+  void arm_hedge();
+  bool hedge_gives_way();
+  static AttemptResult result_of(Reason reason);
   void send_again();
   void attempt_settled(AttemptResult result, int64_t now_ns);
   void attempt_ended(AttemptResult result, int64_t now_ns);
@@ -170,6 +176,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   const void* avoid_ = nullptr;  // the target that failed last; compared only
   std::unique_ptr<BodyPipe> request_pipe_, response_pipe_;
   std::unique_ptr<Tunnel> tunnel_;
+  std::unique_ptr<Hedge> hedge_;  // since a request was sent that may get one
   MirrorCopy* mirror_ = nullptr;  // takes the request's body
   std::string held_;           // request body that came while a policy paused
   std::string piped_;          // what a pipe gave out

@@ -27,6 +27,7 @@ class ByteBuffer {
   }
   // REQUIRES: reserved.
   void put(std::string_view text) {
+    if (text.empty()) return;  // its data may be null
     std::memcpy(data_.get() + size_, text.data(), text.size());
     size_ += text.size();
   }

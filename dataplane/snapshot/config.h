@@ -127,6 +127,7 @@ struct RetryConfig {
   uint16_t methods = 0;      // of method_bit
   int64_t budget_ppm = 200'000;
   int64_t per_try_ms = 0;    // 0: none
+  int64_t hedge_after_ms = 0;  // 0: no second try beside the first
   int64_t backoff_ms = 25;
   size_t body_bytes = 65536;
 };

@@ -117,6 +117,7 @@ std::string retries_text(const RetryConfig& r) {
   if (r.on_reset) add("reset");
   if (r.on_timeout) add("timeout of " + format_duration_ms(r.per_try_ms));
   for (uint16_t status : r.statuses) add(std::to_string(status));
+  if (r.hedge_after_ms > 0) when += "; a second try beside the first after " + format_duration_ms(r.hedge_after_ms);
   return "up to " + std::to_string(r.tries) + " retries on " + when;
 }
 

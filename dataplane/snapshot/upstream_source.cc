@@ -128,6 +128,10 @@ bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
   if (in.methods_size() == 0) out.methods = kIdempotent;
   if (in.has_budget_ppm()) out.budget_ppm = in.budget_ppm();
   out.per_try_ms = in.per_try_ms();
+  out.hedge_after_ms = in.hedge_after_ms();
+  if (out.hedge_after_ms > 0 && out.tries == 0) {
+    return fail("spec.retries.hedgeAfter", "is a further try, but retries.attempts allows none", "GW1432");
+  }
   if (in.has_backoff_ms()) out.backoff_ms = in.backoff_ms();
   if (in.has_body_bytes()) out.body_bytes = static_cast<size_t>(in.body_bytes());
   return true;

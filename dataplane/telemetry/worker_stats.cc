@@ -48,7 +48,7 @@ static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size
 constexpr std::string_view kResultNames[] = {"ok", "connect", "timeout", "reset", "invalid", "cancelled"};
 static_assert(sizeof kResultNames / sizeof kResultNames[0] == static_cast<size_t>(AttemptResult::kCount));
 
-constexpr std::string_view kRetryNames[] = {"reused_connection", "connect", "reset", "timeout", "status"};
+constexpr std::string_view kRetryNames[] = {"reused_connection", "connect", "reset", "timeout", "status", "hedge"};
 static_assert(sizeof kRetryNames / sizeof kRetryNames[0] == static_cast<size_t>(RetryReason::kCount));
 
 constexpr std::string_view kVerdictNames[] = {"pass", "refuse", "observe", "fail_open"};
