@@ -3,6 +3,7 @@
 load, so that packets vanish: nothing is reset or refused. Skipped where there may be no network namespaces.
 """
 import re
+import signal
 import socket
 import sys
 
@@ -12,7 +13,7 @@ sys.path.insert(0, str(ROOT / 'tests' / 'support'))
 import zone  # noqa: E402
 
 HOST = 'zones.localhost'
-CLIENTS = 4        # of each node
+CLIENTS = 4           # of each node
 PORTS = (8081, 8082)  # two targets in each zone
 # The timeout is generous, so that a busy machine takes no good target out: a lost one is out 2.5 s later.
 PROBES = {'active': {'path': '/healthz', 'interval': '250ms', 'timeout': '1s', 'unhealthyAfter': 2, 'healthyAfter': 2}}
@@ -132,4 +133,5 @@ class ZoneLoss(SystemTest):
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an error like others: zones are removed
     main()
