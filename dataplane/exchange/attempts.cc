@@ -13,8 +13,9 @@ constexpr int kMaxBackoffDoublings = 6;
 
 }  // namespace
 
-AttemptResult Exchange::result_of(Reason reason) {
-  switch (reason) {
+AttemptResult Exchange::result_of(const ProxyError& error) {
+  if (error.retry == ProxyError::Retry::kSafe) return AttemptResult::kConnect;  // a timeout, too, while no connection stood
+  switch (error.reason) {
     case Reason::kUpstreamConnect: return AttemptResult::kConnect;
     case Reason::kUpstreamTimeout: return AttemptResult::kTimeout;
     case Reason::kUpstreamInvalid: return AttemptResult::kInvalid;
@@ -111,9 +112,9 @@ bool Exchange::may_retry(const ProxyError& error) const {
   const RetryConfig& config = upstream_config_->retry;
   if (response_begun_ || response_head_held_ || record_.attempts > config.tries || (body_sent_ && !replaying_)) return false;
   if (error.retry == ProxyError::Retry::kSafe) {
-    if (config.configured) return config.on_connect;
     size_t targets = upstream_config_->targets.size();
-    return targets > 1 && static_cast<size_t>(record_.attempts) < targets;
+    if (!config.configured) return targets > 1 && static_cast<size_t>(record_.attempts) < targets;
+    if (config.on_connect) return true;
   }
   if (error.retry == ProxyError::Retry::kIfReused && is_idempotent(request_.method) && (!request_.has_body || replaying_)) return true;
   if (!config.configured || !method_allows_retry()) return false;
@@ -168,7 +169,7 @@ void Exchange::send_again() {
 void Exchange::on_upstream_failed(const ProxyError& error) {
   upstream_ = nullptr;
   if (step_ == Step::kDone) return;
-  attempt_ended(result_of(error.reason), env_.clock->mono_ns());
+  attempt_ended(result_of(error), env_.clock->mono_ns());
   // After a timeout it is known already whether the request had got there.
   if (error.retry != ProxyError::Retry::kSafe && error.reason != Reason::kUpstreamTimeout) record_.reached_upstream = true;
   if (hedge_ != nullptr && hedge_->running()) {  // the second try has become the only one

@@ -502,9 +502,10 @@ void Exchange::timed_out() {
     env_.stats->count(Counter::kRequestTimeouts);
     fail({Reason::kRequestTimeout, ProxyError::Retry::kNever, "the request's body stalled"});
   } else {
-    record_.reached_upstream = record_.reached_upstream || (upstream_ != nullptr && upstream_->connected());
+    bool connecting = upstream_ != nullptr && !upstream_->connected();  // nothing was sent yet
+    record_.reached_upstream = record_.reached_upstream || (upstream_ != nullptr && !connecting);
     release_upstream();
-    on_upstream_failed({Reason::kUpstreamTimeout, ProxyError::Retry::kNever,
+    on_upstream_failed({Reason::kUpstreamTimeout, connecting ? ProxyError::Retry::kSafe : ProxyError::Retry::kNever,
                         response_begun_ ? "the upstream's answer stalled" : "the upstream did not answer in time"});
   }
 }

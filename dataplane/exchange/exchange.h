@@ -146,7 +146,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void try_again();
   void arm_hedge();
   bool hedge_gives_way();
-  static AttemptResult result_of(Reason reason);
+  static AttemptResult result_of(const ProxyError& error);
   void send_again();
   void attempt_settled(AttemptResult result, int64_t now_ns);
   void attempt_ended(AttemptResult result, int64_t now_ns);

@@ -106,7 +106,7 @@ void Hedge::on_upstream_failed(const ProxyError& error) {
   Exchange& x = exchange_;
   stream_ = nullptr;
   int64_t now_ns = x.env_.clock->mono_ns();
-  AttemptResult result = Exchange::result_of(error.reason);
+  AttemptResult result = Exchange::result_of(error);
   x.env_.stats->attempt(*x.upstream_config_, result, now_ns - begun_ns_);
   x.env_.pool->ended(attempt_, result, 0, now_ns);
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A small backend for demonstrations: answers every request with its own name, in a header and in the body.
 
-  backend.py --name NAME --port PORT
+  backend.py --name NAME --port PORT [--address 127.0.0.1]
 
-Keep-alive, one thread a connection, loopback only. /healthz and /attendees/healthz answer `ok`.
+Keep-alive, one thread a connection, loopback unless told otherwise. /healthz and /attendees/healthz answer `ok`.
 """
 import argparse
 import json
@@ -60,9 +60,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, port, name):
+    def __init__(self, port, name, address='127.0.0.1'):
         self.name = name
-        super().__init__(('127.0.0.1', port), Handler)
+        super().__init__((address, port), Handler)
 
     def handle_error(self, *_):
         pass  # a client that went away
@@ -79,8 +79,9 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--name', required=True)
     parser.add_argument('--port', type=int, required=True)
+    parser.add_argument('--address', default='127.0.0.1')
     options = parser.parse_args()
     try:
-        Server(options.port, options.name).serve_forever()
+        Server(options.port, options.name, options.address).serve_forever()
     except KeyboardInterrupt:
         pass

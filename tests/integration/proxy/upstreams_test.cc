@@ -1,5 +1,10 @@
 // Several targets, some of which are not well: retries, ejection, circuit breaker, affinity.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <condition_variable>
 
 #include "tests/support/worker_fixture.h"
@@ -130,6 +135,48 @@ TEST_CASE("Of several targets a dead one is passed over, also where nothing is s
   }
   WorkerFixture gw(upstream_with(unused, good.port(), "timeouts: {connect: 2s}"));
   for (int i = 0; i < 60; ++i) CHECK(ask(gw.port()).status() == 200);
+  auto stats = gw.stats();
+  CHECK(stats.counters[static_cast<size_t>(Counter::kUpstreamEjections)] == 1);
+  CHECK(stats.upstreams.begin()->second.attempts[static_cast<size_t>(AttemptResult::kConnect)] == 3);
+}
+
+// A port to which no connection comes about, as to a host that is gone: its queue is full, and the system drops what comes.
+class Vanished {
+ public:
+  Vanished() {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof where;
+    auto* address = reinterpret_cast<sockaddr*>(&where);
+    fds_.push_back(socket(AF_INET, SOCK_STREAM, 0));
+    REQUIRE(bind(fds_[0], address, size) == 0);
+    REQUIRE(listen(fds_[0], 0) == 0);
+    REQUIRE(getsockname(fds_[0], address, &size) == 0);
+    port_ = ntohs(where.sin_port);
+    for (int i = 0; i < 4; ++i) {
+      fds_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      if (connect(fds_.back(), address, size) != 0) REQUIRE(errno == EINPROGRESS);
+    }
+  }
+  ~Vanished() {
+    for (int fd : fds_) close(fd);
+  }
+  uint16_t port() const { return port_; }
+
+ private:
+  std::vector<int> fds_;
+  uint16_t port_ = 0;
+};
+
+TEST_CASE("A target to which connections do not come about is left out as one that refuses them", "[upstreams]") {
+  Vanished vanished;
+  Upstream good;
+  // Whichever limit ends the wait: nothing was sent, so that another target is tried, for any method.
+  std::string spec = GENERATE("timeouts: {connect: 100ms}", "timeouts: {connect: 10m, firstByte: 1s}",
+                              "timeouts: {connect: 10m}, retries: {attempts: 1, perTry: 1s, backoff: 0s}");
+  WorkerFixture gw(upstream_with(vanished.port(), good.port(), spec));
+  for (int i = 0; i < 60; ++i) CHECK(ask(gw.port(), i % 4 < 2 ? "GET" : "POST").status() == 200);
   auto stats = gw.stats();
   CHECK(stats.counters[static_cast<size_t>(Counter::kUpstreamEjections)] == 1);
   CHECK(stats.upstreams.begin()->second.attempts[static_cast<size_t>(AttemptResult::kConnect)] == 3);
