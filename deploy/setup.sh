@@ -25,8 +25,8 @@ sanitizer_packages=(
   clang-14 lld-14 llvm-14 libclang-rt-14-dev
 )
 bench_packages=(
-  # Peers to compare with, load generators, the byte relay's compiler, a profiler, certificates, HTTP/2 by hand.
-  nginx-light libnginx-mod-http-lua haproxy wrk nghttp2-client valgrind gcc openssl python3-hpack
+  # Peers to compare with, load generators, slow clients, the byte relay's compiler, a profiler, certificates, HTTP/2 by hand.
+  nginx-light libnginx-mod-http-lua haproxy wrk nghttp2-client slowhttptest valgrind gcc openssl python3-hpack
 )
 bench_services=(nginx haproxy)  # a name of a service begins the name of its package
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include "dataplane/http1/server_session.h"
@@ -74,6 +75,24 @@ class AdminExchange final : public DownstreamEvents {
   RequestHead request_;
 };
 
+// What replies go through: they may come when the server is gone.
+class Door {
+ public:
+  explicit Door(Loop& loop) : loop_(&loop) {}
+  void post(std::function<void()> task) {
+    std::lock_guard lock(mutex_);
+    if (loop_ != nullptr) loop_->post(std::move(task));
+  }
+  void close() {
+    std::lock_guard lock(mutex_);
+    loop_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  Loop* loop_;
+};
+
 }  // namespace
 
 class AdminServer::Impl final : public http1::ServerHost {
@@ -92,6 +111,7 @@ class AdminServer::Impl final : public http1::ServerHost {
     });
   }
   ~Impl() override {
+    door_->close();
     loop_.stop();
     thread_.join();
   }
@@ -125,8 +145,8 @@ class AdminServer::Impl final : public http1::ServerHost {
   DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t) override {
     uint64_t id = ++last_id_;
     auto make_reply = [this](uint64_t of) -> Reply {
-      return [this, of](Page page) {
-        loop_.post([this, of, page = std::move(page)] {
+      return [this, of, door = door_](Page page) {
+        door->post([this, of, page = std::move(page)] {
           if (auto it = exchanges_.find(of); it != exchanges_.end()) it->second->answer(page);
         });
       };
@@ -157,6 +177,7 @@ class AdminServer::Impl final : public http1::ServerHost {
   }
 
   Loop loop_;
+  std::shared_ptr<Door> door_ = std::make_shared<Door>(loop_);
   ListenSocket socket_;
   Handler handler_;
   std::vector<std::unique_ptr<Listener>> listeners_;

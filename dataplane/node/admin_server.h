@@ -20,7 +20,7 @@ class AdminServer {
     std::string content_type = "text/plain; charset=utf-8";
     std::string body;
   };
-  // May be called on any thread, once.
+  // May be called on any thread, once, also when the server is gone.
   using Reply = std::function<void(Page)>;
   // Called on the server's thread for each GET or HEAD; must not block.
   using Handler = std::function<void(std::string_view path, std::string_view query, Reply reply)>;

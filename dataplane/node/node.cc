@@ -125,7 +125,7 @@ void Node::Impl::start_workers() {
     w.log = log_.get();
     w.usage = &spool_->meter(static_cast<size_t>(i));
     w.on_drained = [this](uint64_t version) { worker_drained(version); };
-    w.retire = [this](Tables tables) { reaper_.take(std::move(tables)); };
+    w.retire = [this](Tables tables) { background_.run([held = std::move(tables)] {}); };
     w.on_ejected = [this, i](const HealthChange& change) { tell_health(change, static_cast<size_t>(i)); };
     workers_.push_back(std::make_unique<Worker>(std::move(w)));
   }
@@ -224,6 +224,7 @@ int Node::Impl::stop() {
   health_.reset();
   for (auto& worker : workers_) worker->stop();
   workers_.clear();
+  background_.stop();
   if (log_ != nullptr) log_->sync();
   if (state_lock_ >= 0) close(state_lock_);
   return code;

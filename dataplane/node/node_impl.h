@@ -14,9 +14,9 @@
 
 #include "common/base/random.h"
 #include "dataplane/node/admin_server.h"
+#include "dataplane/node/background.h"
 #include "dataplane/node/handover.h"
 #include "dataplane/node/node.h"
-#include "dataplane/node/reaper.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/metrics_page.h"
@@ -106,8 +106,11 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   void tell_health(const HealthChange& change, size_t except);
   void with_stats(std::function<void(StatsSnapshot)> done);
   void serve(std::string_view path, std::string_view query, AdminServer::Reply reply);
+  void scrape(AdminServer::Reply reply);
   AdminServer::Page ready_page(bool verbose) const;
   NodeMetrics node_metrics() const;
+
+  static constexpr size_t kMaxScrapes = 4;
 
   NodeOptions options_;
   int state_lock_ = -1;
@@ -117,7 +120,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   ClientTable clients_;
   std::unique_ptr<AccessLog> log_;
   std::unique_ptr<UsageSpool> spool_;
-  Reaper reaper_;
+  Background background_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<HealthChecker> health_;
   std::unique_ptr<Discovery> discovery_;
@@ -134,6 +137,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   std::map<uint64_t, size_t> drained_;            // workers that are done with a version
   mutable std::mutex metrics_mutex_;
   MetricsPage metrics_;
+  size_t scrapes_ = 0;  // in work
   bool draining_ = false;
   bool handed_over_ = false;
   bool cannot_listen_ = false;

@@ -10,11 +10,11 @@
 
 namespace gw {
 
-// The workers' numbers and what discovery knows of names; `done` on a thread of theirs.
+// The workers' numbers and what discovery knows of names; `done` on a thread of theirs: it must hand over at once.
 void Node::Impl::with_stats(std::function<void(StatsSnapshot)> done) {
   auto collect = [this, done](const DiscoveryStats& discovery) {
-    collect_stats(*this, [done, discovery](StatsSnapshot stats) {
-      stats.discovery = discovery;
+    collect_stats(*this, [done, names = std::make_shared<DiscoveryStats>(discovery)](StatsSnapshot stats) {
+      stats.discovery = std::move(*names);
       done(std::move(stats));
     });
   };
@@ -55,14 +55,37 @@ void Node::Impl::serve(std::string_view path, std::string_view query, AdminServe
   } else if (path == "/readyz") {
     reply(ready_page(query == "verbose" || query.substr(0, 8) == "verbose="));
   } else if (path == "/metrics") {
-    with_stats([this, reply = std::move(reply)](StatsSnapshot stats) {
-      NodeMetrics node = node_metrics();
-      std::lock_guard lock(metrics_mutex_);
-      reply({200, std::string(kPrometheusContentType), metrics_.render(stats, node)});
-    });
+    scrape(std::move(reply));
   } else {
     reply({404, "text/plain; charset=utf-8", "here are /healthz, /readyz and /metrics\n"});
   }
+}
+
+// Each scrape in work costs every turn of a worker's loop a slice: not too many at once.
+void Node::Impl::scrape(AdminServer::Reply reply) {
+  {
+    std::lock_guard lock(mutex_);
+    if (scrapes_ == kMaxScrapes) {
+      reply({503, "text/plain; charset=utf-8", "too many scrapes at once\n"});
+      return;
+    }
+    ++scrapes_;
+  }
+  with_stats([this, reply = std::move(reply)](StatsSnapshot stats) {
+    background_.run([this, reply, sum = std::make_shared<StatsSnapshot>(std::move(stats))] {
+      NodeMetrics node = node_metrics();
+      AdminServer::Page page{200, std::string(kPrometheusContentType), {}};
+      {
+        std::lock_guard lock(metrics_mutex_);
+        page.body = metrics_.render(*sum, node);
+      }
+      {
+        std::lock_guard lock(mutex_);
+        --scrapes_;
+      }
+      reply(std::move(page));
+    });
+  });
 }
 
 // Losing the control plane does not make a node unready: it serves what it has.

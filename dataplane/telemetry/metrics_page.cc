@@ -343,22 +343,39 @@ void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
   out.set_overload_stage(static_cast<uint32_t>(stats.gauges.overload_stage));
 }
 
-void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done) {
-  // What is still to come: each post holds it, the last to let go of it calls `done`.
-  struct Sum {
-    explicit Sum(std::function<void(StatsSnapshot)> fn) : done(std::move(fn)) {}
-    ~Sum() { done(std::move(stats)); }
-    std::function<void(StatsSnapshot)> done;
-    std::mutex mu;
-    StatsSnapshot stats;
-  };
-  auto sum = std::make_shared<Sum>(std::move(done));
-  for (size_t i = 0; i < workers.workers(); ++i) {
-    workers.post(i, [sum](WorkerStats& stats, UsageMeter&) {
-      std::lock_guard lock(sum->mu);
-      stats.snapshot_into(sum->stats);
-    });
+namespace {
+
+// One worker after the other, so that none waits for another's copying, and each slice in a turn of its own. Whoever lets go of
+// it last calls `done`.
+struct StatsWalk {
+  StatsWalk(WorkerCalls& w, std::function<void(StatsSnapshot)> fn) : workers(w), done(std::move(fn)) {}
+  ~StatsWalk() { done(std::move(sum)); }
+
+  static void go_on(const std::shared_ptr<StatsWalk>& walk) {
+    for (; walk->worker < walk->workers.workers(); walk->next_worker()) {
+      bool posted = walk->workers.post(walk->worker, [walk](WorkerStats& stats, UsageMeter&) {
+        if (stats.copy_slice(walk->at, walk->sum)) walk->next_worker();
+        go_on(walk);
+      });
+      if (posted) return;
+    }
   }
+  void next_worker() {
+    ++worker;
+    at = StatsCursor();
+  }
+
+  WorkerCalls& workers;
+  std::function<void(StatsSnapshot)> done;
+  StatsSnapshot sum;
+  size_t worker = 0;
+  StatsCursor at;
+};
+
+}  // namespace
+
+void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done) {
+  StatsWalk::go_on(std::make_shared<StatsWalk>(workers, std::move(done)));
 }
 
 }  // namespace gw

@@ -81,8 +81,8 @@ class MetricsPage {
   std::map<uint64_t, Histogram> reported_;  // durations as of the last report
 };
 
-// Asks every worker for its numbers and calls `done` with their sum once, on the thread of the worker that answered last
-// (inline, when none is left to answer): hand over from there.
+// Asks one worker after the other for its numbers, slice by slice, and calls `done` with their sum once, on the thread of the
+// worker that answered last (inline, when none is left to answer): hand over from there at once, the sum may be large.
 void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done);
 
 }  // namespace gw

@@ -77,6 +77,36 @@ void merge_into(std::map<uint64_t, Stats>& out, const Stats& stats) {
   to.merge(stats);
 }
 
+template <class Stats>
+const Stats* at_place(const std::unique_ptr<Stats>& place) { return place.get(); }
+const PolicyStats* at_place(const PolicyStats& place) { return place.uid != 0 ? &place : nullptr; }
+
+// A table by index, from `next` on; false: the budget is used up.
+template <class Places, class Sum>
+bool copy_places(const Places& places, uint64_t& next, SliceBudget& budget, Sum& sum) {
+  for (; next < places.size(); ++next) {
+    if (!budget.left()) return false;
+    budget.looked();
+    if (const auto* stats = at_place(places[next])) {
+      merge_into(sum, *stats);
+      budget.copied();
+    }
+  }
+  return true;
+}
+
+// A table by key, from `next` on, likewise.
+template <class Map, class Add>
+bool copy_keys(const Map& map, typename Map::key_type& next, SliceBudget& budget, Add add) {
+  for (auto it = map.lower_bound(next); it != map.end(); ++it) {
+    next = it->first;
+    if (!budget.left()) return false;
+    add(it->first, it->second);
+    budget.copied();
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string_view result_name(AttemptResult result) { return kResultNames[static_cast<size_t>(result)]; }
@@ -120,15 +150,17 @@ void UpstreamGauges::merge(const UpstreamGauges& other) {
 void UpstreamStats::merge(const UpstreamStats& other) {
   for (size_t i = 0; i < attempts.size(); ++i) attempts[i] += other.attempts[i];
   for (size_t i = 0; i < retries.size(); ++i) retries[i] += other.retries[i];
-  if (other.gauges) {
-    if (gauges) {
-      gauges->merge(*other.gauges);
-    } else {
-      gauges = other.gauges;
-    }
-  }
+  if (other.gauges) add(*other.gauges);
   for (size_t i = 0; i < mirrored.size(); ++i) mirrored[i] += other.mirrored[i];
   duration_ns.merge(other.duration_ns);
+}
+
+void UpstreamStats::add(const UpstreamGauges& more) {
+  if (gauges) {
+    gauges->merge(more);
+  } else {
+    gauges = more;
+  }
 }
 
 void PolicyStats::merge(const PolicyStats& other) {
@@ -187,25 +219,15 @@ void WorkerStats::plan(uint64_t plan_uid, PolicyVerdict verdict) {
   ++stats.verdicts[static_cast<size_t>(verdict)];
 }
 
-void WorkerStats::snapshot_into(StatsSnapshot& out) const {
+// What has no table of its own, and the few zones.
+void WorkerStats::copy_totals(StatsSnapshot& out) const {
   if (unmatched_.total() > 0) merge_into(out.routes, unmatched_);
-  for (const auto& route : routes_) {
-    if (route) merge_into(out.routes, *route);
-  }
-  for (const auto& upstream : upstreams_) {
-    if (upstream) merge_into(out.upstreams, *upstream);
-  }
-  for (const auto& [uid, plan] : plans_) merge_into(out.policies, plan);
-  for (const PolicyStats& policy : policies_) {
-    if (policy.uid != 0) merge_into(out.policies, policy);
-  }
   for (const auto& [zone, bytes] : zones_) {
     if (bytes.sent + bytes.received == 0) continue;
     ZoneBytes& sum = out.zones[zone];
     sum.sent += bytes.sent;
     sum.received += bytes.received;
   }
-  for (const auto& [key, n] : rejections_) out.rejections[key] += n;
   for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
   out.overhead_ns.merge(overhead_ns_);
   out.loop_lag_ns.merge(loop_lag_ns_);
@@ -216,7 +238,33 @@ void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   out.gauges.mirrors += gauges_.mirrors;
   out.gauges.buffer_bytes += gauges_.buffer_bytes;
   out.gauges.overload_stage = std::max(out.gauges.overload_stage, gauges_.overload_stage);
-  if (more_) more_(out);
+}
+
+bool WorkerStats::copy_slice(StatsCursor& at, StatsSnapshot& out) const {
+  SliceBudget budget;
+  bool whole = false;
+  while (budget.left()) {
+    switch (at.table) {
+      case 0: copy_totals(out); whole = true; break;
+      case 1: whole = copy_places(routes_, at.next, budget, out.routes); break;
+      case 2: whole = copy_places(upstreams_, at.next, budget, out.upstreams); break;
+      case 3: whole = copy_places(policies_, at.next, budget, out.policies); break;
+      case 4: whole = copy_keys(plans_, at.next, budget, [&](uint64_t, const PolicyStats& p) { merge_into(out.policies, p); }); break;
+      case 5: whole = copy_keys(rejections_, at.rejection, budget, [&](const Rejection& r, uint64_t n) { out.rejections[r] += n; }); break;
+      case 6: whole = !more_ || more_(at.next, budget, out); break;
+      default: return true;
+    }
+    if (!whole) return false;
+    ++at.table;
+    at.next = 0;
+  }
+  return false;
+}
+
+void WorkerStats::snapshot_into(StatsSnapshot& out) const {
+  StatsCursor at;
+  while (!copy_slice(at, out)) {
+  }
 }
 
 }  // namespace gw

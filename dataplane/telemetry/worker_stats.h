@@ -1,5 +1,5 @@
 // What one worker counts. Plain numbers, no atomics, no locks: only the worker's thread touches them; the scrape asks each
-// worker through its mailbox for a copy (snapshot_into) and merges the copies elsewhere (metrics_page.h).
+// worker through its mailbox for a copy, slice by slice (copy_slice), and makes text of it elsewhere (metrics_page.h).
 //
 // Routes, upstreams and policies are counted at their dense index, and the place remembers its object's uid: counters
 // survive swaps, and an index that is given out anew starts from zero.
@@ -166,6 +166,7 @@ struct UpstreamStats {
   std::map<std::string, TargetStats> targets;  // by host:port; in sums alone (WorkerStats::more)
 
   void merge(const UpstreamStats& other);
+  void add(const UpstreamGauges& more);
 };
 
 struct PolicyStats {
@@ -201,6 +202,27 @@ struct StatsSnapshot {
   DiscoveryStats discovery;
 };
 
+// What one slice of a copy may do, so that no turn of a worker's loop is long however much there is to copy.
+class SliceBudget {
+ public:
+  static constexpr int kLooks = 4096;  // places without anything to copy
+  static constexpr int kCopies = 64;   // what is copied: a histogram of 800 bytes into a map each
+
+  bool left() const { return units_ > 0; }
+  void looked() { units_ -= 1; }
+  void copied() { units_ -= kLooks / kCopies; }
+
+ private:
+  int units_ = kLooks;
+};
+
+// How far a copy has got. Begins with StatsCursor().
+struct StatsCursor {
+  int table = 0;
+  uint64_t next = 0;    // index or uid in the table
+  Rejection rejection;  // likewise, for that table
+};
+
 // Owner and thread: the worker.
 class WorkerStats {
  public:
@@ -231,12 +253,17 @@ class WorkerStats {
   // One turn of the loop, from its first event to its last.
   void loop_turn(int64_t busy_ns) { loop_lag_ns_.record(busy_ns); }
 
-  // Called at the end of snapshot_into: adds what others keep.
-  void more(std::function<void(StatsSnapshot&)> fn) { more_ = std::move(fn); }
-  // Adds everything to `out`. On the worker's thread.
+  // Adds what others keep, from `next` on (0 at first) while the budget lasts. False: more is left.
+  using More = std::function<bool(uint64_t& next, SliceBudget& budget, StatsSnapshot& out)>;
+  void more(More fn) { more_ = std::move(fn); }
+  // Adds the next slice of everything to `out`; false: more is left, for a later turn. On the worker's thread.
+  bool copy_slice(StatsCursor& at, StatsSnapshot& out) const;
+  // All slices at once: for tests.
   void snapshot_into(StatsSnapshot& out) const;
 
  private:
+  void copy_totals(StatsSnapshot& out) const;
+
   // Allocated at the first count, so that a route without traffic costs a pointer.
   std::vector<std::unique_ptr<RouteStats>> routes_;
   std::vector<std::unique_ptr<UpstreamStats>> upstreams_;
@@ -249,7 +276,7 @@ class WorkerStats {
   Histogram overhead_ns_;
   Histogram loop_lag_ns_;
   WorkerGauges gauges_;
-  std::function<void(StatsSnapshot&)> more_;
+  More more_;
 };
 
 }  // namespace gw

@@ -109,16 +109,19 @@ class UpstreamPool final : private http1::ClientHost {
     bool probe_failed = false, ejected = false;
     const UpstreamTarget* target = nullptr;
   };
-  // Every upstream, and every target of every upstream, that was asked so far. For reports, not for each request.
-  void each_upstream(const std::function<void(uint64_t uid, const UpstreamGauges&)>& fn);
-  void each_target(const std::function<void(const TargetView&)>& fn) const;
+  // Every upstream, and every target of every upstream, that was asked so far: for reports. From `next` on (0 at first) while
+  // the budget lasts; false: more is left. A target that comes or goes meanwhile may be missed, or told twice.
+  using UpstreamFn = std::function<void(uint64_t uid, const UpstreamGauges&)>;
+  using TargetFn = std::function<void(const TargetView&)>;
+  bool report(uint64_t& next, SliceBudget& budget, const UpstreamFn& upstream, const TargetFn& target);
 
   void apply(const HealthChange& change);
   // Targets that were found come, others go as those that the snapshot no longer names.
   void apply(const TargetsChange& change);
   // Targets that an operator has drained get nothing.
   void configure(std::shared_ptr<const Switches> switches);
-  // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange.
+  // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange. The snapshot
+  // must live until the next one was given. Costs what changed between the two.
   void configure(const Snapshot& snapshot);
   // Closes everything; exchanges must be gone.
   void close_all();
@@ -131,6 +134,8 @@ class UpstreamPool final : private http1::ClientHost {
   std::string_view session_target(const http1::ClientSession& session) const override;
 
   UpstreamState& state_of(const UpstreamConfig& config);
+  UpstreamState* find(uint64_t uid);
+  UpstreamGauges gauges_of(const UpstreamState& upstream) const;
   void update(UpstreamState& upstream, const UpstreamConfig& config);
   void adopt(Endpoint& endpoint, UpstreamTarget target, bool is_new, const BalanceConfig& balance);
   void rehome(Endpoint& from, UpstreamState& upstream);
@@ -154,7 +159,9 @@ class UpstreamPool final : private http1::ClientHost {
 
   Loop& loop_;
   const PoolOptions options_;
+  const Snapshot* snapshot_ = nullptr;                     // in force
   std::vector<std::unique_ptr<UpstreamState>> upstreams_;  // by dense index
+  std::unordered_map<uint64_t, uint32_t> index_of_;        // of those, by uid
   std::vector<std::unique_ptr<Endpoint>> retired_;         // wait for their last connection and attempt
   std::vector<http1::ClientSession*> dead_;                // destroyed at the end of the turn
   std::set<std::pair<uint64_t, std::string>> probe_failed_;  // upstream, authority

@@ -1,6 +1,7 @@
 // The pool's targets: which there are, and which of them are well.
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "dataplane/snapshot/snapshot.h"
@@ -29,11 +30,22 @@ UpstreamState& UpstreamPool::state_of(const UpstreamConfig& config) {
     if (slot != nullptr) {
       for (auto& endpoint : slot->endpoints) retire(std::move(endpoint));
     }
+    if (slot != nullptr) index_of_.erase(slot->uid);
     slot = std::make_unique<UpstreamState>();
     slot->uid = config.uid;
+    index_of_[config.uid] = config.index;
   }
-  if (slot->config == nullptr) update(*slot, config);
+  if (slot->config == nullptr) {
+    // The exchange may have begun under an earlier snapshot.
+    const UpstreamConfig* now = snapshot_ != nullptr ? snapshot_->upstream(config.index) : nullptr;
+    update(*slot, now != nullptr && now->uid == config.uid ? *now : config);
+  }
   return *slot;
+}
+
+UpstreamState* UpstreamPool::find(uint64_t uid) {
+  auto at = index_of_.find(uid);
+  return at == index_of_.end() ? nullptr : upstreams_[at->second].get();
 }
 
 void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config) {
@@ -127,24 +139,36 @@ void UpstreamPool::retire(std::unique_ptr<Endpoint> endpoint) {
 }
 
 void UpstreamPool::configure(const Snapshot& snapshot) {
-  for (const auto& config : snapshot.upstreams()) {
-    if (config == nullptr || config->index >= upstreams_.size() || upstreams_[config->index] == nullptr) continue;
-    UpstreamState& upstream = *upstreams_[config->index];
-    if (upstream.uid == config->uid && upstream.config != config) update(upstream, *config);
-  }
+  const Snapshot* before = std::exchange(snapshot_, &snapshot);
+  if (before != nullptr && &before->upstreams() == &snapshot.upstreams()) return;
   for (uint32_t i = 0; i < upstreams_.size(); ++i) {
+    const UpstreamConfig* config = snapshot.upstream(i);
+    // Two lists side by side: what did not change is not touched.
+    if (config != nullptr && before != nullptr && before->upstream(i) == config) continue;
+    std::unique_ptr<UpstreamState>& upstream = upstreams_[i];
+    if (upstream == nullptr) continue;
+    if (config != nullptr) {
+      if (upstream->uid == config->uid && upstream->config.get() != config) update(*upstream, *config);
+      continue;
+    }
     // Exchanges that wait keep the snapshot that they started with, and the upstream's state with it.
-    if (upstreams_[i] == nullptr || snapshot.upstream(i) != nullptr || !upstreams_[i]->waiting.empty()) continue;
-    for (auto& endpoint : upstreams_[i]->endpoints) retire(std::move(endpoint));
-    upstreams_[i].reset();
+    if (!upstream->waiting.empty()) continue;
+    for (auto& endpoint : upstream->endpoints) retire(std::move(endpoint));
+    index_of_.erase(upstream->uid);
+    upstream.reset();
   }
 }
 
 void UpstreamPool::configure(std::shared_ptr<const Switches> switches) {
-  bool same = switches->drained() == switches_->drained();
+  std::vector<DrainedTarget> changed;
+  std::set_symmetric_difference(switches->drained().begin(), switches->drained().end(), switches_->drained().begin(),
+                                switches_->drained().end(), std::back_inserter(changed));
   switches_ = std::move(switches);
-  if (same) return;
-  for (const auto& upstream : upstreams_) {
+  uint64_t last = 0;  // they are in order of upstreams
+  for (const DrainedTarget& target : changed) {
+    if (target.upstream == last) continue;
+    last = target.upstream;
+    UpstreamState* upstream = find(last);
     if (upstream != nullptr && upstream->config != nullptr) update(*upstream, *upstream->config);
   }
 }
@@ -155,39 +179,37 @@ void UpstreamPool::apply(const TargetsChange& change) {
   } else {
     found_[change.upstream_uid] = change.found;
   }
-  for (const auto& upstream : upstreams_) {
-    if (upstream != nullptr && upstream->uid == change.upstream_uid && upstream->config != nullptr) update(*upstream, *upstream->config);
-  }
+  UpstreamState* upstream = find(change.upstream_uid);
+  if (upstream != nullptr && upstream->config != nullptr) update(*upstream, *upstream->config);
 }
 
 void UpstreamPool::apply(const HealthChange& change) {
   std::pair<uint64_t, std::string> key(change.upstream_uid, change.authority);
   if (change.what == HealthChange::What::kProbeFailed) probe_failed_.insert(key);
   if (change.what == HealthChange::What::kProbeGood) probe_failed_.erase(key);
-  for (auto& upstream : upstreams_) {
-    if (upstream == nullptr || upstream->uid != change.upstream_uid) continue;
-    for (auto& endpoint : upstream->endpoints) {
-      if (endpoint->target.authority != change.authority) continue;
-      if (change.what == HealthChange::What::kEjected) {
-        if (!upstream->config->passive) continue;
-        endpoint->outlier.set_out_until(change.until_ns);
-      } else {
-        bool failed = change.what == HealthChange::What::kProbeFailed && upstream->config->active.has_value();
-        if (endpoint->probe_failed && !failed && upstream->config->balance.slow_start_ms > 0) {
-          endpoint->ramp_from_ns = options_.clock->mono_ns();
-          endpoint->ramp_until_ns = endpoint->ramp_from_ns + upstream->config->balance.slow_start_ms * 1'000'000;
-        }
-        endpoint->probe_failed = failed;
-        // Probes know better than requests of some time ago.
-        if (!failed && endpoint->ejected()) endpoint->outlier.come_back(options_.clock->mono_ns());
+  UpstreamState* upstream = find(change.upstream_uid);
+  if (upstream == nullptr) return;
+  for (auto& endpoint : upstream->endpoints) {
+    if (endpoint->target.authority != change.authority) continue;
+    if (change.what == HealthChange::What::kEjected) {
+      if (!upstream->config->passive) continue;
+      endpoint->outlier.set_out_until(change.until_ns);
+    } else {
+      bool failed = change.what == HealthChange::What::kProbeFailed && upstream->config->active.has_value();
+      if (endpoint->probe_failed && !failed && upstream->config->balance.slow_start_ms > 0) {
+        endpoint->ramp_from_ns = options_.clock->mono_ns();
+        endpoint->ramp_until_ns = endpoint->ramp_from_ns + upstream->config->balance.slow_start_ms * 1'000'000;
       }
-      // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
-      if (!endpoint->well()) {
-        while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
-      }
+      endpoint->probe_failed = failed;
+      // Probes know better than requests of some time ago.
+      if (!failed && endpoint->ejected()) endpoint->outlier.come_back(options_.clock->mono_ns());
     }
-    refresh(*upstream, false);
+    // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
+    if (!endpoint->well()) {
+      while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
+    }
   }
+  refresh(*upstream, false);
 }
 
 bool UpstreamPool::may_eject(const UpstreamState& upstream, const Endpoint& endpoint, const PassiveHealthConfig& config) const {
@@ -210,32 +232,44 @@ void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t no
   if (options_.on_ejected) options_.on_ejected(change);
 }
 
-void UpstreamPool::each_target(const std::function<void(const TargetView&)>& fn) const {
-  for (const auto& upstream : upstreams_) {
-    if (upstream == nullptr) continue;
-    for (const auto& e : upstream->endpoints) {
-      fn({upstream->uid, e->target.authority, e->attempts, e->failures, e->idle.size, e->busy.size, e->probe_failed, e->ejected(), &e->target});
-    }
+UpstreamGauges UpstreamPool::gauges_of(const UpstreamState& upstream) const {
+  UpstreamGauges g;
+  for (const auto& e : upstream.endpoints) {
+    if (e->target.source == UpstreamTarget::Source::kAwaited) continue;
+    ++g.targets;
+    g.well += e->well() ? 1 : 0;
   }
+  g.waiting = static_cast<int64_t>(upstream.waiting.size());
+  g.in_work = static_cast<int64_t>(upstream.in_work);
+  g.circuit_open = upstream.breaker.open();
+  g.panicking = upstream.balancer.panicking();
+  return g;
 }
 
-void UpstreamPool::each_upstream(const std::function<void(uint64_t uid, const UpstreamGauges&)>& fn) {
+// `next`: an upstream's index and, in its lower half, how much of it was told: the upstream itself first, then its targets.
+bool UpstreamPool::report(uint64_t& next, SliceBudget& budget, const UpstreamFn& upstream_fn, const TargetFn& target_fn) {
   int64_t now_ns = options_.clock->mono_ns();
-  for (const auto& upstream : upstreams_) {
-    if (upstream == nullptr) continue;
-    if (upstream->next_return_ns != 0 && now_ns >= upstream->next_return_ns) return_ejected(*upstream, now_ns);
-    UpstreamGauges g;
-    for (const auto& e : upstream->endpoints) {
-      if (e->target.source == UpstreamTarget::Source::kAwaited) continue;
-      ++g.targets;
-      g.well += e->well() ? 1 : 0;
+  for (uint64_t i = next >> 32; i < upstreams_.size(); ++i, next = i << 32) {
+    if (!budget.left()) return false;
+    budget.looked();
+    if (upstreams_[i] == nullptr) continue;
+    UpstreamState& upstream = *upstreams_[i];
+    uint64_t told = next & UINT32_MAX;
+    if (told == 0) {
+      if (upstream.next_return_ns != 0 && now_ns >= upstream.next_return_ns) return_ejected(upstream, now_ns);
+      upstream_fn(upstream.uid, gauges_of(upstream));
+      budget.copied();
+      told = 1;
     }
-    g.waiting = static_cast<int64_t>(upstream->waiting.size());
-    g.in_work = static_cast<int64_t>(upstream->in_work);
-    g.circuit_open = upstream->breaker.open();
-    g.panicking = upstream->balancer.panicking();
-    fn(upstream->uid, g);
+    for (; told <= upstream.endpoints.size(); ++told) {
+      next = i << 32 | told;
+      if (!budget.left()) return false;
+      const Endpoint& e = *upstream.endpoints[told - 1];
+      target_fn({upstream.uid, e.target.authority, e.attempts, e.failures, e.idle.size, e.busy.size, e.probe_failed, e.ejected(), &e.target});
+      budget.copied();
+    }
   }
+  return true;
 }
 
 }  // namespace gw

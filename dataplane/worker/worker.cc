@@ -50,7 +50,7 @@ Worker::Worker(WorkerOptions options)
   env_.tunnel_grace_ms = options_.tunnel_grace_ms;
   env_.worker = this;
   env_.finished = [](void* self, Exchange& exchange) { static_cast<Worker*>(self)->exchange_finished(exchange); };
-  stats_.more([this](StatsSnapshot& out) { add_targets(out); });
+  stats_.more([this](uint64_t& next, SliceBudget& budget, StatsSnapshot& out) { return add_targets(next, budget, out); });
   current_ = std::make_unique<PinnedTables>();
   current_->tables.directory = std::make_shared<Directory>();
   current_->tables.quota = std::make_shared<QuotaView>();
@@ -272,32 +272,30 @@ void Worker::refresh_gauges() {
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
 }
 
-void Worker::add_targets(StatsSnapshot& out) {
-  pool_.each_upstream([&](uint64_t uid, const UpstreamGauges& gauges) {
-    UpstreamStats one;
-    one.uid = uid;
-    one.gauges = gauges;
+bool Worker::add_targets(uint64_t& next, SliceBudget& budget, StatsSnapshot& out) {
+  auto upstream = [&](uint64_t uid, const UpstreamGauges& gauges) {
     UpstreamStats& sum = out.upstreams[uid];
     sum.uid = uid;
-    sum.merge(one);
-  });
+    sum.add(gauges);
+  };
   const Switches& switches = *current_->tables.switches;
-  pool_.each_target([&](const UpstreamPool::TargetView& t) {
-    UpstreamStats& upstream = out.upstreams[t.upstream_uid];
-    upstream.uid = t.upstream_uid;
-    TargetStats& target = upstream.targets[std::string(t.authority)];
-    target.requests += t.requests;
-    target.failures += t.failures;
-    target.idle += static_cast<uint32_t>(t.idle);
-    target.busy += static_cast<uint32_t>(t.busy);
-    target.drained = switches.drained(t.upstream_uid, t.authority);
-    target.probe_failed = target.probe_failed || t.probe_failed;
-    target.ejected = target.ejected || t.ejected;
-    target.source = t.target->source;
-    target.name = t.target->found_by;
-    target.weight = t.target->weight;
-    target.priority = t.target->priority;
-  });
+  auto target = [&](const UpstreamPool::TargetView& t) {
+    UpstreamStats& of = out.upstreams[t.upstream_uid];
+    of.uid = t.upstream_uid;
+    TargetStats& sum = of.targets[std::string(t.authority)];
+    sum.requests += t.requests;
+    sum.failures += t.failures;
+    sum.idle += static_cast<uint32_t>(t.idle);
+    sum.busy += static_cast<uint32_t>(t.busy);
+    sum.drained = switches.drained(t.upstream_uid, t.authority);
+    sum.probe_failed = sum.probe_failed || t.probe_failed;
+    sum.ejected = sum.ejected || t.ejected;
+    sum.source = t.target->source;
+    sum.name = t.target->found_by;
+    sum.weight = t.target->weight;
+    sum.priority = t.target->priority;
+  };
+  return pool_.report(next, budget, upstream, target);
 }
 
 // Once a second: what is too dear to do per request.

@@ -83,7 +83,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   WorkerStats& stats() { return stats_; }
   UsageMeter* usage() { return options_.usage; }
   void refresh_gauges();
-  void add_targets(StatsSnapshot& out);
+  bool add_targets(uint64_t& next, SliceBudget& budget, StatsSnapshot& out);
   // Listening error of the last install, negative uv error.
   int listen_error() const { return listen_error_; }
 

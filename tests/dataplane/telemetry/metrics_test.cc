@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "dataplane/telemetry/metrics_page.h"
@@ -207,16 +210,23 @@ TEST_CASE("a report has totals, and percentiles since the last one") {
   CHECK(second.routes(0).p99_ms() < 10);
 }
 
-TEST_CASE("every worker is asked once, one that has stopped is left out") {
-  struct Calls final : WorkerCalls {
-    size_t workers() const override { return 3; }
-    bool post(size_t worker, Fn fn) override {
-      if (worker == 1) return false;
-      queued.push_back(std::move(fn));
-      return true;
-    }
-    std::vector<Fn> queued;
-  } calls;
+namespace {
+
+// Three workers whose posted tasks are run by hand; one of them has stopped.
+struct Calls final : WorkerCalls {
+  size_t workers() const override { return 3; }
+  bool post(size_t worker, Fn fn) override {
+    if (worker == 1) return false;
+    queued.push_back({worker, std::move(fn)});
+    return true;
+  }
+  std::deque<std::pair<size_t, Fn>> queued;
+};
+
+}  // namespace
+
+TEST_CASE("every worker is asked, one after the other, one that has stopped is left out") {
+  Calls calls;
   TempDir dir;
   auto spool = UsageSpool::open({.dir = dir.path(), .workers = 1});
   REQUIRE(spool.ok());
@@ -229,10 +239,78 @@ TEST_CASE("every worker is asked once, one that has stopped is left out") {
   CHECK(done == 0);
   WorkerStats stats;
   stats.count(Counter::kConnectionsAccepted, 5);
-  for (auto& fn : calls.queued) {
+  std::vector<size_t> asked;
+  while (!calls.queued.empty()) {
+    CHECK(calls.queued.size() == 1);  // nobody waits for another's copying
+    auto [worker, fn] = std::move(calls.queued.front());
+    calls.queued.pop_front();
+    asked.push_back(worker);
     fn(stats, (*spool)->meter(0));
-    fn = nullptr;
   }
+  CHECK(asked == std::vector<size_t>{0, 2});
   CHECK(done == 1);
   CHECK(accepted == 10);
+}
+
+TEST_CASE("what tasks hold that were never run is still told") {
+  auto calls = std::make_unique<Calls>();
+  int done = 0;
+  collect_stats(*calls, [&](StatsSnapshot) { ++done; });
+  calls->queued.clear();  // as a loop does that ends
+  CHECK(done == 1);
+}
+
+TEST_CASE("a copy is made in slices, none of which copies more than its bound") {
+  constexpr size_t kRoutes = 3 * SliceBudget::kCopies + 5, kApart = 50;
+  WorkerStats stats;
+  std::vector<std::unique_ptr<Objects>> all;
+  for (size_t i = 0; i < kRoutes; ++i) {
+    all.push_back(std::make_unique<Objects>(i, static_cast<uint32_t>(i * kApart)));
+    RequestRecord r = all.back()->record();
+    r.reason = Reason::kRateLimited;
+    stats.record(r);
+    stats.attempt(upstream(1'000'000 + i, static_cast<uint32_t>(i)), AttemptResult::kOk, 1);
+    stats.plan(2'000'000 + i, PolicyVerdict::kNext);
+    stats.policy(Policy::Info{.uid = 3'000'000 + i, .index = static_cast<uint32_t>(i)}, PolicyVerdict::kNext);
+  }
+  uint64_t others = 0;
+  stats.more([&](uint64_t& next, SliceBudget& budget, StatsSnapshot&) {
+    for (; next < kRoutes; ++next, ++others) {
+      if (!budget.left()) return false;
+      budget.copied();
+    }
+    return true;
+  });
+  StatsSnapshot sum;
+  auto copied = [&] { return sum.routes.size() + sum.upstreams.size() + sum.policies.size() + sum.rejections.size() + others; };
+  StatsCursor at;
+  size_t slices = 0, before = 0, largest = 0;
+  for (bool whole = false; !whole; ++slices) {
+    whole = stats.copy_slice(at, sum);
+    largest = std::max(largest, copied() - before);
+    before = copied();
+    REQUIRE(slices < 10'000);
+  }
+  CHECK(largest <= SliceBudget::kCopies);
+  CHECK(sum.routes.size() == kRoutes);
+  CHECK(sum.upstreams.size() == kRoutes);
+  CHECK(sum.policies.size() == 2 * kRoutes);
+  CHECK(others == kRoutes);
+  for (const auto& o : all) CHECK(sum.routes.at(o->route.uid()).total() == 1);
+  CHECK(slices >= copied() / SliceBudget::kCopies);
+}
+
+TEST_CASE("places without anything counted are looked at in slices too") {
+  WorkerStats stats;
+  Objects far(1, 10 * SliceBudget::kLooks);
+  stats.record(far.record());
+  StatsSnapshot sum;
+  StatsCursor at;
+  int slices = 1;
+  while (!stats.copy_slice(at, sum)) {
+    ++slices;
+    REQUIRE(slices < 1'000);
+  }
+  CHECK(slices > 10);
+  CHECK(sum.routes.size() == 1);
 }

@@ -385,5 +385,67 @@ TEST_CASE("A higher priority number waits for the lower ones to fail", "[upstrea
   CHECK(spare.requests().size() == 5);
 }
 
+TEST_CASE("Many targets are told in slices, none of which tells more than its bound", "[upstreams]") {
+  constexpr size_t kTargets = 3 * SliceBudget::kCopies;
+  Upstream first;
+  std::string yaml = Config{.upstream_port = first.port()}.yaml(), more;
+  for (size_t i = 1; i < kTargets; ++i) more += ", {weight: 0, url: \"http://127.0.0.2:" + std::to_string(10'000 + i) + "\"}";
+  yaml.insert(yaml.find(target_at(first.port())) + target_at(first.port()).size(), more);
+  WorkerFixture gw(yaml);
+  CHECK(ask(gw.port()).status() == 200);
+  StatsSnapshot sum;
+  StatsCursor at;
+  size_t slices = 0, before = 0, largest = 0;
+  for (bool whole = false; !whole && slices < 1'000; ++slices) {
+    gw.on_worker([&](Worker& worker) { whole = worker.stats().copy_slice(at, sum); });
+    size_t told = 0;
+    for (const auto& [uid, up] : sum.upstreams) told += up.targets.size() + (up.gauges ? 1 : 0);
+    largest = std::max(largest, told - before);
+    before = told;
+  }
+  CHECK(before == kTargets + 1);
+  CHECK(largest > 1);
+  CHECK(largest <= SliceBudget::kCopies);
+  REQUIRE(sum.upstreams.size() == 1);
+  const UpstreamStats& up = sum.upstreams.begin()->second;
+  CHECK(up.gauges->targets == static_cast<int64_t>(kTargets));
+  CHECK(up.targets.at("127.0.0.1:" + std::to_string(first.port())).requests == 1);
+}
+
+TEST_CASE("An upstream that changes gets its new target, one beside it keeps its connection", "[upstreams]") {
+  Upstream a, b, kept;
+  auto config = [&](uint16_t port) {
+    return Config{.upstream_port = port}.yaml() + R"(---
+apiVersion: gw/v1
+kind: Upstream
+metadata: {name: kept, owner: platform}
+spec: {targets: [)" + target_at(kept.port()) + R"(]}
+---
+apiVersion: gw/v1
+kind: Route
+metadata: {name: kept, owner: platform}
+spec: {api: all, match: {path: {prefix: /kept}}, to: {upstream: kept}}
+)";
+  };
+  WorkerFixture gw(config(a.port()));
+  auto get = [&](const std::string& path) {
+    Connection client = Connection::to(gw.port());
+    client.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return read_message(client).status();
+  };
+  CHECK(get("/x") == 200);
+  CHECK(get("/kept") == 200);
+  gw.install(config(b.port()));
+  CHECK(get("/x") == 200);
+  CHECK(get("/kept") == 200);
+  gw.install(config(b.port()));
+  CHECK(get("/x") == 200);
+  CHECK(get("/kept") == 200);
+  CHECK(a.requests().size() == 1);
+  CHECK(b.requests().size() == 2);
+  CHECK(kept.requests().size() == 3);
+  CHECK(kept.connections() == 1);
+}
+
 }  // namespace
 }  // namespace gw::test
