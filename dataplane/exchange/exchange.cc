@@ -99,7 +99,7 @@ void Exchange::begin(int64_t now_ns) {
 void Exchange::on_request_head() {
   begin(env_.clock->mono_ns());
   request_done_ = !request_.has_body;
-  if (env_.refuse_new) {
+  if (env_.admit_ns != INT64_MAX && ctx_.now_ns - env_.loop->turn_begin_ns() >= env_.admit_ns) {
     shed();
     return;
   }

@@ -58,8 +58,8 @@ struct ExchangeEnv {
   std::string date;
   // Wall minus monotonic time; renewed with `date`.
   int64_t wall_offset_ns = 0;
-  // New requests are refused: the worker is overloaded (its OverloadManager writes it).
-  bool refuse_new = false;
+  // New requests are refused once the turn has lasted so long: the worker is overloaded (its OverloadManager writes it).
+  int64_t admit_ns = INT64_MAX;
   // Called once, when the exchange makes no further call; recycle it at the end of the turn.
   void (*finished)(void* worker, Exchange& exchange) = nullptr;
   void* worker = nullptr;

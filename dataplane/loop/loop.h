@@ -67,6 +67,8 @@ class Loop {
   void begin_turn() {
     if (turn_begin_ns_ == 0 && turn_fn_ != nullptr) turn_begin_ns_ = static_cast<int64_t>(uv_hrtime());
   }
+  // Monotonic; 0 outside a turn.
+  int64_t turn_begin_ns() const { return turn_begin_ns_; }
   // Milliseconds of the loop's own time, read once per turn.
   int64_t now_ms() const { return static_cast<int64_t>(uv_now(&loop_)); }
   void arm(Timer& timer, int64_t delay_ms);

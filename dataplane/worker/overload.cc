@@ -16,13 +16,15 @@ bool reached(uint64_t value, uint64_t limit, uint64_t percent) {
 
 }  // namespace
 
+bool OverloadManager::full(const OverloadReading& r, uint64_t percent_off) const {
+  uint64_t percent = kStageTwoPercent - percent_off;
+  return reached(r.buffer_bytes, limits_.buffer_bytes, percent) || reached(r.requests, limits_.requests, percent);
+}
+
 int OverloadManager::stage_for(const OverloadReading& r, uint64_t percent_off) const {
   uint64_t lag = static_cast<uint64_t>(lag_ns_), lag_limit = static_cast<uint64_t>(limits_.lag_ns);
   uint64_t two = kStageTwoPercent - percent_off, one = kStageOnePercent - percent_off;
-  if (reached(r.buffer_bytes, limits_.buffer_bytes, two) || reached(r.requests, limits_.requests, two) ||
-      reached(lag, lag_limit, two)) {
-    return 2;
-  }
+  if (full(r, percent_off) || reached(lag, lag_limit, two)) return 2;
   if (reached(r.buffer_bytes, limits_.buffer_bytes, one) || reached(r.requests, limits_.requests, one) ||
       reached(r.connections, limits_.connections, one) || reached(lag, lag_limit, one)) {
     return 1;
@@ -41,6 +43,7 @@ int OverloadManager::turn(int64_t busy_ns, int64_t now_ns, const OverloadReading
   } else {
     stage_ = std::max(up, std::min(stage_, stage_for(reading, kHysteresisPercent)));
   }
+  admit_ns_ = stage_ < 2 ? INT64_MAX : full(reading, kHysteresisPercent) ? 0 : limits_.lag_ns / 2;
   return stage_;
 }
 

@@ -92,7 +92,7 @@ void Worker::turn_ended(int64_t busy_ns, int64_t now_ns) {
   OverloadReading reading{loop_.blocks().bytes_in_use(), session_count_, static_cast<size_t>(stats_.gauges().active_requests)};
   int stage = overload_.turn(busy_ns, now_ns, reading);
   stats_.gauges().overload_stage = stage;
-  env_.refuse_new = stage == 2;
+  env_.admit_ns = overload_.admit_ns();
 }
 
 }  // namespace gw

@@ -60,6 +60,26 @@ TEST_CASE("long turns count when they last; one alone, or one long ago, does not
   CHECK(turn(10'000) == 0);
 }
 
+TEST_CASE("by lag alone the first half of a limit's time is still served, by what is full nothing") {
+  OverloadManager m(limits_of_100());
+  int64_t now = 10'000'000'000;
+  auto turn = [&](int64_t busy, size_t requests) { return m.turn(busy, now += busy + 1'000, {0, 0, requests}); };
+  CHECK(turn(10'000, 0) == 0);
+  CHECK(m.admit_ns() == INT64_MAX);
+  CHECK(turn(10'000, 85) == 1);
+  CHECK(m.admit_ns() == INT64_MAX);
+  int stage = 0;
+  for (int i = 0; i < 40; ++i) stage = turn(3'000'000, 0);
+  REQUIRE(stage == 2);
+  CHECK(m.admit_ns() == 500'000);
+  CHECK(turn(3'000'000, 100) == 2);
+  CHECK(m.admit_ns() == 0);
+  CHECK(turn(3'000'000, 95) == 2);  // not yet well below
+  CHECK(m.admit_ns() == 0);
+  CHECK(turn(3'000'000, 80) == 2);
+  CHECK(m.admit_ns() == 500'000);
+}
+
 TEST_CASE("limits that are not set are never reached") {
   OverloadLimits none;
   none.lag_ns = INT64_MAX;

@@ -26,7 +26,7 @@ class Event {
   bool happened_ = false;
 };
 
-std::string two_targets(uint16_t first, uint16_t second, const std::string& retries) {
+std::string hedged(uint16_t first, uint16_t second, const std::string& retries) {
   auto target = [](uint16_t port) { return "{url: \"http://127.0.0.1:" + std::to_string(port) + "\"}"; };
   std::string yaml = Config{.upstream_port = first, .upstream = "retries: " + retries}.yaml();
   yaml.replace(yaml.find(target(first)), target(first).size(), target(first) + ", " + target(second));
@@ -54,7 +54,7 @@ TEST_CASE("A GET that waits for its answer goes to a second target, whose answer
   });
   Upstream good([](const Message&, const std::string&) { return ok_response("good"); });
   {
-    WorkerFixture gw(two_targets(stuck.port(), good.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
+    WorkerFixture gw(hedged(stuck.port(), good.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
     for (int i = 0; i < 10; ++i) {
       Message answer = ask(gw.port());
       CHECK(answer.status() == 200);
@@ -74,7 +74,7 @@ TEST_CASE("A request with a body, or by another method, has one try at a time", 
     return ok_response("slow");
   });
   Upstream other([](const Message&, const std::string&) { return ok_response("other"); });
-  WorkerFixture gw(two_targets(slow.port(), other.port(), "{attempts: 1, hedgeAfter: 1ms, budget: 100%}"));
+  WorkerFixture gw(hedged(slow.port(), other.port(), "{attempts: 1, hedgeAfter: 1ms, budget: 100%}"));
   std::string heads[] = {"DELETE /x HTTP/1.1\r\nHost: x\r\n\r\n", "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"};
   for (const std::string& head : heads) {
     size_t before = slow.requests().size() + other.requests().size();
@@ -105,7 +105,7 @@ TEST_CASE("A bad answer is not taken while the other try may still give a good o
     asked.happen();
     return std::string("HTTP/1.1 503 X\r\nContent-Length: 3\r\n\r\nbad");
   });
-  WorkerFixture gw(two_targets(slow.port(), bad.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
+  WorkerFixture gw(hedged(slow.port(), bad.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
   int good = 0, passed_on = 0;
   for (int i = 0; i < 2; ++i) {
     int status = ask(gw.port()).status();
@@ -129,7 +129,7 @@ TEST_CASE("A first try that fails leaves the second, which is then the only one"
     first_gone.wait();
     return ok_response("good");
   });
-  WorkerFixture gw(two_targets(dies.port(), good.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
+  WorkerFixture gw(hedged(dies.port(), good.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
   for (int i = 0; i < 2; ++i) {
     Message answer = ask(gw.port());
     CHECK(answer.status() == 200);
@@ -151,7 +151,7 @@ TEST_CASE("A client that leaves leaves no try behind", "[upstreams]") {
     connection.at_end();  // until the gateway closes
   };
   Server first(stuck), second(stuck);
-  WorkerFixture gw(two_targets(first.port(), second.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
+  WorkerFixture gw(hedged(first.port(), second.port(), "{attempts: 1, hedgeAfter: 10ms, budget: 100%}"));
   {
     Connection client = Connection::to(gw.port());
     client.send("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
