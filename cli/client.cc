@@ -14,6 +14,7 @@ namespace gw::cli {
 namespace {
 
 constexpr int kMaxMessageBytes = 256 << 20;
+constexpr int kMaxFindingsBytes = 4 << 20;  // DiagnosticList::kMax of them come in the answer's trailer
 constexpr int64_t kConnectMs = 5'000;  // longest that a connection may take
 constexpr int64_t kRetryMs = 500;      // after a failure, for further attempts
 constexpr int kBackoffMs = 100;        // before the second
@@ -36,6 +37,7 @@ class GrpcAdminClient final : public AdminClient {
   explicit GrpcAdminClient(const Endpoint& endpoint) : endpoint_(endpoint) {
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    args.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMaxFindingsBytes);
     args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kBackoffMs);
     channel_ = grpc::CreateCustomChannel(endpoint.server, grpc::InsecureChannelCredentials(), args);

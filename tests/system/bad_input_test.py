@@ -77,6 +77,10 @@ class Files(SystemTest):
             'fail open without reason': (yaml('Plan', 'x', '{rate: {requests: 1, per: 1s}, onFailure: open}'), 8, 'reason'),
         })
 
+    def test_many_findings_are_all_told(self):
+        broken = documents(*(route(f'r{i}', 'web', f'there-is-no-such-upstream-{i}', f'/r{i}') for i in range(150)))
+        self.refused(broken, 8, *(f'Route platform/r{i}:' for i in range(150)))
+
     def test_an_overlap_is_a_warning_of_the_plan(self):
         text = documents(route('x1', 'web', 'echo', prefix='/same'), route('x2', 'web', 'echo', prefix='/same', match={'path': {'prefix': '/same'}, 'headers': {'a': {'exact': 'b'}}}),
                          route('x3', 'web', 'echo', prefix='/same', match={'path': {'prefix': '/same'}, 'headers': {'c': {'exact': 'd'}}}))
