@@ -40,21 +40,27 @@ void Exchange::keep_for_replay(std::string_view piece, bool last, const HeaderLi
   replay_last_ = last;
 }
 
-// Takes a connection and gives it the request's head. kWaiting: on_upstream_available() goes on. kAnswered: with an error.
-Exchange::Tried Exchange::attempt() {
+// What every try at a target asks for; `announce` must live as long as the answer.
+UpstreamPool::Ask Exchange::ask_for_target(ProxyHeader& announce) const {
   UpstreamPool::Ask ask;
   ask.request = &request_;
   ask.client = ctx_.client;
+  if (upstream_config_->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
+    announce = client_header(ctx_.client, downstream_->connection());
+    ask.announce = &announce;
+  }
+  return ask;
+}
+
+// Takes a connection and gives it the request's head. kWaiting: on_upstream_available() goes on. kAnswered: with an error.
+Exchange::Tried Exchange::attempt() {
+  ProxyHeader announce;
+  UpstreamPool::Ask ask = ask_for_target(announce);
   ask.avoid = avoid_;
   ask.fresh = ask.retry = record_.attempts > 0;
   ask.waited = waiting_;
   ask.now_ns = record_.attempts == 0 && !waiting_ ? ctx_.now_ns : env_.clock->mono_ns();
   waiting_ = false;
-  ProxyHeader announce;
-  if (upstream_config_->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
-    announce = client_header(ctx_.client, downstream_->connection());
-    ask.announce = &announce;
-  }
   UpstreamPool::Acquired acquired = env_.pool->acquire(*upstream_config_, *this, ask);
   if (acquired.wait) {
     waiting_ = true;

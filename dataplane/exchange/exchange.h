@@ -138,6 +138,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void plan_replay();
   void keep_for_replay(std::string_view piece, bool last, const HeaderList* trailers);
   Tried attempt();
+  UpstreamPool::Ask ask_for_target(ProxyHeader& announce) const;
   bool may_retry(const ProxyError& error) const;
   bool method_allows_retry() const;
   bool take_retry(RetryReason reason);

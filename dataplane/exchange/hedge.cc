@@ -1,5 +1,7 @@
 #include "dataplane/exchange/hedge.h"
 
+#include <utility>
+
 #include "dataplane/exchange/exchange.h"
 #include "dataplane/snapshot/forward.h"
 
@@ -18,18 +20,12 @@ void Hedge::begin() {
     x.env_.stats->count(Counter::kRetryRefused);
     return;
   }
-  UpstreamPool::Ask ask;
-  ask.request = &x.request_;
-  ask.client = x.ctx_.client;
+  ProxyHeader announce;
+  UpstreamPool::Ask ask = x.ask_for_target(announce);
   ask.avoid = x.attempt_.endpoint;
   ask.retry = true;
   ask.may_wait = false;
   begun_ns_ = ask.now_ns = x.env_.clock->mono_ns();
-  ProxyHeader announce;
-  if (x.upstream_config_->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
-    announce = client_header(x.ctx_.client, x.downstream_->connection());
-    ask.announce = &announce;
-  }
   UpstreamPool::Acquired acquired = x.env_.pool->acquire(*x.upstream_config_, *this, ask);
   if (acquired.stream == nullptr) return;  // the first try goes on alone
   attempt_ = acquired.attempt;
@@ -48,13 +44,15 @@ void Hedge::begin() {
 void Hedge::drop(AttemptResult result, int status) {
   timer_.cancel();
   if (!running()) return;
+  ended(result, status);
+  std::exchange(stream_, nullptr)->release();
+}
+
+void Hedge::ended(AttemptResult result, int status) {
   Exchange& x = exchange_;
   int64_t now_ns = x.env_.clock->mono_ns();
   x.env_.stats->attempt(*x.upstream_config_, result, now_ns - begun_ns_);
   x.env_.pool->ended(attempt_, result, status, now_ns);
-  UpstreamStream* stream = stream_;
-  stream_ = nullptr;
-  stream->release();
 }
 
 void Hedge::take_over() {
@@ -98,17 +96,12 @@ void Hedge::on_response_data(std::string_view piece, bool last, const HeaderList
 void Hedge::on_response_spliced(uint64_t bytes, bool last, bool full) { exchange_.on_response_spliced(bytes, last, full); }
 
 void Hedge::on_upstream_failed(const ProxyError& error) {
-  if (won_) {
-    stream_ = nullptr;
-    exchange_.on_upstream_failed(error);
-    return;
-  }
-  Exchange& x = exchange_;
   stream_ = nullptr;
-  int64_t now_ns = x.env_.clock->mono_ns();
-  AttemptResult result = Exchange::result_of(error);
-  x.env_.stats->attempt(*x.upstream_config_, result, now_ns - begun_ns_);
-  x.env_.pool->ended(attempt_, result, 0, now_ns);
+  if (won_) {
+    exchange_.on_upstream_failed(error);
+  } else {
+    ended(Exchange::result_of(error), 0);
+  }
 }
 
 void Hedge::on_upstream_drained() {

@@ -29,6 +29,7 @@ class Hedge final : private UpstreamEvents {
 
  private:
   void begin();
+  void ended(AttemptResult result, int status);
 
   ResponseHead& response_head() override;
   void on_response_interim(int status, const HeaderList& headers) override;

@@ -200,7 +200,7 @@ size_t format_access_line(const RequestRecord& r, std::string_view node, std::st
   line.name(",\"tunnel_ended_by\":\"", r.ended_by, 32);
   if (r.attempts > 0) {
     line.name(",\"upstream\":\"", r.upstream, kMaxName);
-    line.name(",\"target\":\"", r.target, kMaxHost);
+    line.text(",\"target\":\"", r.target, kMaxHost);
     line.millis(",\"upstream_ms\":", r.upstream_ns);
     line.integer(",\"attempts\":", r.attempts);
   }

@@ -99,6 +99,13 @@ class Files(SystemTest):
                              'file:///etc/passwd', 'http://user:secret@127.0.0.1:1', 'http://127.0.0.1:99999', 'http://a b:1', 'gopher://127.0.0.1:70')}
         self.check(cases)
 
+    def test_retries_that_contradict_themselves(self):
+        head = '{targets: [{url: "http://127.0.0.1:1"}], retries: '
+        self.check({
+            'a timeout of no length': (yaml('Upstream', 'x', head + '{attempts: 1, when: [timeout]}}'), 8, 'spec.retries.when', 'GW1432', 'perTry'),
+            'a second try of none': (yaml('Upstream', 'x', head + '{attempts: 0, hedgeAfter: 10ms}}'), 8, 'spec.retries.hedgeAfter', 'GW1432', 'attempts'),
+        })
+
     def test_files_that_are_too_large_or_not_there(self):
         large = self.folder / 'large.yaml'
         with open(large, 'w') as file:
