@@ -53,6 +53,7 @@ struct Emitter {
     if (spec.has_limits_max()) *e.mutable_limits_max() = spec.limits_max();
     if (spec.has_access_log()) *e.mutable_access_log() = spec.access_log();
     e.set_full_error_detail(spec.error_detail() == v1::GatewaySpec::ERROR_DETAIL_FULL);
+    *e.mutable_node_labels() = spec.nodes().labels();
     return e;
   }
 

@@ -6,6 +6,27 @@ import harness
 from harness import SystemTest, api, document, documents, gateway, route, team, upstream
 
 
+class NodeLabels(SystemTest):
+    def test_a_node_runs_the_gateways_that_its_labels_choose_and_no_other(self):
+        self.start(more={'n1': ('--label', 'tier=edge'), 'n2': ('--label', 'tier=inner', '--label', 'site=a')})
+
+        def config(edge):
+            return documents(team('platform'), gateway(('http', 0), labels=edge), gateway(('inner', 0), name='inner', labels={'tier': 'inner'}),
+                             gateway(('common', 0), name='common'),
+                             upstream('up', self.port), api('all', ['*']), route('all', 'all', 'up'))
+        self.port = self.backend()
+
+        def listeners():
+            return {name: sorted(one['name'] for one in node.get('listeners', [])) for name, node in self.cluster.node_infos().items()}
+        self.apply(config({'tier': 'edge'}))
+        self.eventually('each node its own', lambda: listeners() == {'n1': ['common', 'http'], 'n2': ['common', 'inner']})
+        self.apply(config({'site': 'a'}))  # all labels that are asked for, of those that a node has
+        self.eventually('both on one', lambda: listeners() == {'n1': ['common'], 'n2': ['common', 'http', 'inner']})
+        self.apply(config({}))
+        self.eventually('one on both', lambda: listeners() == {'n1': ['common', 'http'], 'n2': ['common', 'http', 'inner']})
+        self.assertEqual(self.get('/', 'x', node=1, listener='inner').status, 200)
+
+
 class Isolation(SystemTest):
     def setUp(self):
         super().setUp()
