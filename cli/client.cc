@@ -94,6 +94,12 @@ class GrpcAdminClient final : public AdminClient {
   absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& r) override {
     return call(&Stub::ListEndpoints, r);
   }
+  absl::StatusOr<v1::ListCertificatesResponse> list_certificates(const v1::ListCertificatesRequest& r) override {
+    return call(&Stub::ListCertificates, r);
+  }
+  absl::StatusOr<v1::RotateMasterResponse> rotate_master(const v1::RotateMasterRequest& r) override {
+    return call(&Stub::RotateMaster, r);
+  }
   absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override {
     return call(&Stub::ListSwitches, r);
   }

@@ -48,6 +48,9 @@ class AdminClient {
   virtual absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& request) = 0;
   virtual absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const v1::SetEndpointsRequest& request) = 0;
   virtual absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& request) = 0;
+
+  virtual absl::StatusOr<v1::ListCertificatesResponse> list_certificates(const v1::ListCertificatesRequest& request) = 0;
+  virtual absl::StatusOr<v1::RotateMasterResponse> rotate_master(const v1::RotateMasterRequest& request) = 0;
 };
 
 struct Endpoint {

@@ -184,6 +184,28 @@ absl::StatusOr<int> run_token_create(Session& session, const TokenOptions& optio
 absl::StatusOr<int> run_token_list(Session& session);
 absl::StatusOr<int> run_token_revoke(Session& session, const TokenOptions& options);
 
+struct SecretOptions {
+  std::string name;       // NAME or owner/NAME
+  std::string file;       // or
+  bool from_stdin = false;
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_secret_set(Session& session, const SecretOptions& options);
+absl::StatusOr<int> run_secret_list(Session& session);
+absl::StatusOr<int> run_secret_rotate_master(Session& session);
+
+struct CertOptions {
+  std::string name;                // of the Certificate; check: empty: all
+  std::string file;                // check: offline; rotate: the new chain and key
+  std::vector<std::string> hosts;  // check --file
+  std::string secret;              // rotate: which of its Secrets; empty: that of the file's kind of key
+  std::string message;
+  WaitOptions wait;
+};
+absl::StatusOr<int> run_cert_check(Session& session, const CertOptions& options);
+absl::StatusOr<int> run_cert_rotate(Session& session, const CertOptions& options);
+
 // --- contexts
 struct ContextOptions {
   std::string name;

@@ -145,6 +145,7 @@ absl::StatusOr<Verdict> wait_for_rollout(Session& session, const RolloutVersions
   request.set_directory_version(versions.directory);
   request.set_switches_version(versions.switches);
   request.set_endpoints_version(versions.endpoints);
+  request.set_certificates_version(versions.certificates);
   request.set_until(until);
   for (;;) {
     int64_t left_ms = (deadline_ns - clock.mono_ns()) / 1'000'000;

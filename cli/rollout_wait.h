@@ -36,9 +36,9 @@ struct Verdict {
 };
 
 // REQUIRES: check_wait_options. Fails only where waiting could not begin (not allowed, no such version).
-// `switches` or `endpoints` (without `config`): the status tells how far each node is with that stream.
+// `switches`, `endpoints` or `certificates` (without `config`): the status tells how far each node is with that stream.
 struct RolloutVersions {
-  uint64_t config = 0, directory = 0, switches = 0, endpoints = 0;
+  uint64_t config = 0, directory = 0, switches = 0, endpoints = 0, certificates = 0;
 };
 absl::StatusOr<Verdict> wait_for_rollout(Session& session, const RolloutVersions& versions, const WaitOptions& options);
 

@@ -106,6 +106,7 @@ Json to_json(const v1::NodeInfo& node) {
   out["directoryVersion"] = node.directory_version();
   out["switchesVersion"] = node.switches_version();
   out["endpointsVersion"] = node.endpoints_version();
+  out["certificatesVersion"] = node.certificates_version();
   out["listeners"] = std::move(listeners);
   put(out, "admin", node.admin());
   out["connections"] = node.connections();
@@ -231,6 +232,26 @@ Json to_json(const v1::ExplainResponse& answer) {
   return out;
 }
 
+Json to_json(const v1::CertificateInfo& info) {
+  auto list = [](const auto& names) { return std::vector<std::string>(names.begin(), names.end()); };
+  Json out = Json::object();
+  put(out, "certificate", info.certificate());
+  put(out, "secret", info.secret());
+  out["hosts"] = list(info.hosts());
+  out["names"] = list(info.names());
+  out["serial"] = info.serial();
+  out["key"] = info.key();
+  out["issuer"] = info.issuer();
+  put_time(out, "notBefore", info.not_before());
+  put_time(out, "notAfter", info.not_after());
+  out["sha256"] = info.sha256();
+  out["chain"] = info.chain();
+  out["serving"] = list(info.serving());
+  out["waiting"] = list(info.waiting());
+  out["diagnostics"] = to_json_array(info.diagnostics());
+  return out;
+}
+
 Json to_json(const v1::StatusResponse& status) {
   Json apis = Json::array();
   for (const v1::ApiTotals& a : status.apis()) {
@@ -260,7 +281,9 @@ Json to_json(const v1::StatusResponse& status) {
           {"switchesVersion", status.switches_version()},
           {"switches", to_json_array(status.switches())},
           {"endpointsVersion", status.endpoints_version()},
-          {"endpoints", status.endpoints()}};
+          {"endpoints", status.endpoints()},
+          {"certificatesVersion", status.certificates_version()},
+          {"ending", to_json_array(status.ending())}};
 }
 
 std::string switch_text(const v1::SwitchInfo& info) {

@@ -23,6 +23,7 @@ std::string_view source_word(v1::TargetSource source);
 Json to_json(const v1::NodeTargets& node);
 Json to_json(const v1::SwitchInfo& info);
 Json to_json(const v1::EndpointInfo& info);
+Json to_json(const v1::CertificateInfo& info);
 Json to_json(const v1::ExplainResponse& answer);
 Json to_json(const v1::StatusResponse& status);
 

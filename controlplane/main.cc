@@ -35,11 +35,14 @@ int fail(const absl::Status& status) {
   return exit_code(status);
 }
 
-int init(const std::string& state) {
-  auto token = gw::init_state(state);
+int init(const std::string& state, const std::string& master_key_file) {
+  auto token = gw::init_state(state, gw::SystemClock::instance(), master_key_file);
   if (!token.ok()) return fail(token.status());
-  std::printf("state: %s\nadmin token: %s/admin.token\nrun: gw-controlplane run --state %s --listen 127.0.0.1:7070\n",
-              state.c_str(), state.c_str(), state.c_str());
+  std::string key = master_key_file.empty() ? state + "/master.key" : master_key_file;
+  std::string flag = master_key_file.empty() ? "" : " --master-key-file " + master_key_file;
+  std::printf("state: %s\nadmin token: %s/admin.token\nmaster key: %s (keep a copy apart from backups of the state)\n"
+              "run: gw-controlplane run --state %s --listen 127.0.0.1:7070%s\n",
+              state.c_str(), state.c_str(), key.c_str(), state.c_str(), flag.c_str());
   return 0;
 }
 
@@ -56,9 +59,10 @@ bool parse_listen(const std::string& text, gw::ServerOptions& options) {
   return options.port <= 65535;
 }
 
-int run(const std::string& state, const std::string& listen) {
+int run(const std::string& state, const std::string& listen, const std::string& master_key_file) {
   gw::ServerOptions options;
   options.state_dir = state;
+  options.master_key_file = master_key_file;
   if (!parse_listen(listen, options)) return fail(gw::invalid_argument("--listen " + listen + ": must be ADDRESS:PORT"));
   // Signals are waited for, in this thread; those that start later inherit the mask.
   sigset_t signals;
@@ -84,12 +88,15 @@ int main(int argc, char** argv) {
   CLI::App app("Northgate's control plane");
   app.set_version_flag("--version", std::string(gw::build_version()));
   app.require_subcommand(1);
-  std::string state, listen = "127.0.0.1:7070";
+  std::string state, listen = "127.0.0.1:7070", master_key_file;
   CLI::App* init_command = app.add_subcommand("init", "Makes a state directory and its first admin token");
   init_command->add_option("--state", state, "The state directory")->required();
   CLI::App* run_command = app.add_subcommand("run", "Serves until SIGTERM");
   run_command->add_option("--state", state, "The state directory")->required();
   run_command->add_option("--listen", listen, "ADDRESS:PORT; loopback only; port 0 lets the kernel choose");
+  for (CLI::App* command : {init_command, run_command}) {
+    command->add_option("--master-key-file", master_key_file, "The key under which secrets are stored; default STATE/master.key");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -97,7 +104,7 @@ int main(int argc, char** argv) {
   }
   try {
     gw::init_log("gw-controlplane");
-    return init_command->parsed() ? init(state) : run(state, listen);
+    return init_command->parsed() ? init(state, master_key_file) : run(state, listen, master_key_file);
   } catch (const std::exception& e) {
     return fail(gw::internal_error(e.what()));
   }

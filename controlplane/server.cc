@@ -14,9 +14,11 @@
 #include "controlplane/admin/node_side.h"
 #include "controlplane/admin/quota.h"
 #include "controlplane/admin/switch_board.h"
+#include "controlplane/admin/ticket_board.h"
 #include "controlplane/grpc_listener.h"
 #include "controlplane/push/config_push.h"
 #include "controlplane/push/config_sync_service.h"
+#include "controlplane/store/secrets.h"
 #include "controlplane/store/tokens.h"
 #include "controlplane/telemetry/telemetry_hub.h"
 #include "controlplane/telemetry/telemetry_service.h"
@@ -40,6 +42,9 @@ class LateNodes final : public NodeDirectory {
   void set(NodeDirectory* nodes) { nodes_ = nodes; }
   std::vector<v1::NodeInfo> nodes() override { return nodes_ ? nodes_->nodes() : std::vector<v1::NodeInfo>(); }
   int connected() override { return nodes_ ? nodes_->connected() : 0; }
+  std::vector<CertificateHolder> certificate_holders() override {
+    return nodes_ ? nodes_->certificate_holders() : std::vector<CertificateHolder>();
+  }
   std::vector<LackingNode> lacking(const EntryTable& entries) override {
     return nodes_ ? nodes_->lacking(entries) : std::vector<LackingNode>();
   }
@@ -56,6 +61,31 @@ absl::Status check_address(const std::string& text) {
                                  "network in the clear; listen on 127.0.0.1 or ::1");
 }
 
+std::string master_key_path(const StatePaths& paths, const std::string& file) { return file.empty() ? paths.master_key : file; }
+
+// The key, which opens all that is sealed. A state directory of before there were secrets gets one.
+absl::StatusOr<std::unique_ptr<MasterKey>> open_master_key(Database& db, const std::string& path) {
+  std::map<std::string, int> sealed;
+  GW_RETURN_IF_ERROR(db.read([&](Connection& c) -> absl::Status {
+    GW_ASSIGN_OR_RETURN(sealed, sealed_under(c));
+    return absl::OkStatus();
+  }));
+  auto key = MasterKey::open(path);
+  if (absl::IsNotFound(key.status()) && sealed.empty()) return MasterKey::create(path);
+  for (const auto& [id, count] : sealed) {
+    if (key.ok() && (*key)->has(id)) continue;
+    if (!key.ok() && !absl::IsNotFound(key.status())) return key.status();
+    return failed_precondition(path + (key.ok() ? " does not hold" : " does not exist, and so neither does") + " master key " + id + ", under which " +
+                               std::to_string(count) + " values in the database are sealed; put your copy of the file back, or name it with --master-key-file");
+  }
+  if (!key.ok() || !(*key)->changing()) return key;
+  // A change of the master key did not come to its end.
+  GW_RETURN_IF_ERROR(db.write([&](Connection& c) { return seal_anew(c, **key).status(); }));
+  GW_RETURN_IF_ERROR((*key)->end_change());
+  spdlog::info("the change of the master key that was interrupted is done");
+  return key;
+}
+
 }  // namespace
 
 // Members are in the order in which they are made; what is used longest comes first.
@@ -65,8 +95,10 @@ class Server::Impl {
     GW_RETURN_IF_ERROR(check_address(options.address));
     GW_ASSIGN_OR_RETURN(db_, Database::open(options.state_dir, *options.clock));
     if (!db_->restored_notice().empty()) spdlog::warn("{}", db_->restored_notice());
+    GW_ASSIGN_OR_RETURN(master_key_, open_master_key(*db_, master_key_path(db_->paths(), options.master_key_file)));
     Engine::Options engine;
     engine.db = db_.get();
+    engine.master_key = master_key_.get();
     engine.clock = options.clock;
     engine.nodes = &nodes_;
     GW_ASSIGN_OR_RETURN(engine_, Engine::load(engine));
@@ -91,6 +123,7 @@ class Server::Impl {
     }
     if (switches_) switches_->stop();
     if (endpoints_) endpoints_->stop();
+    if (tickets_) tickets_->stop();
     if (quotas_) quotas_->stop();
     if (log_) log_->stop();
   }
@@ -106,6 +139,7 @@ class Server::Impl {
     usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
     switches_ = std::make_unique<SwitchBoard>(*db_, *options.clock);
     endpoints_ = std::make_unique<EndpointBoard>(*db_, *options.clock);
+    tickets_ = std::make_unique<TicketBoard>(*db_, *master_key_, *options.clock);
     ConfigPushOptions push;
     push.lineage = db_->lineage();
     push.lease_ms = options.lease_ms;
@@ -134,6 +168,8 @@ class Server::Impl {
     nodes_.set(push_.get());
     GW_RETURN_IF_ERROR(switches_->start(*push_));
     GW_RETURN_IF_ERROR(endpoints_->start(*push_, handlers_->upstream_exists()));
+    GW_RETURN_IF_ERROR(tickets_->start(*push_));
+    push_->publish(std::move(start.certificates));
     if (start.directory.version > 0) push_->publish(std::move(start.directory));
     if (start.pending) push_->publish(std::move(*start.pending));
     engine_->set_publisher(push_.get());
@@ -158,6 +194,7 @@ class Server::Impl {
   }
 
   std::unique_ptr<Database> db_;
+  std::unique_ptr<MasterKey> master_key_;
   LateNodes nodes_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StoreNodeTokens> tokens_;
@@ -165,6 +202,7 @@ class Server::Impl {
   std::unique_ptr<QuotaTracker> quotas_;
   std::unique_ptr<SwitchBoard> switches_;
   std::unique_ptr<EndpointBoard> endpoints_;
+  std::unique_ptr<TicketBoard> tickets_;
   std::unique_ptr<StoreUsageSink> usage_;
   std::unique_ptr<ConfigPush> push_;
   std::unique_ptr<TelemetryHub> hub_;
@@ -196,8 +234,12 @@ int Server::port() const { return impl_->port(); }
 std::string Server::address() const { return impl_->address(); }
 void Server::stop() { impl_->stop(); }
 
-absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock) {
+absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock, const std::string& master_key_file) {
   GW_ASSIGN_OR_RETURN(std::unique_ptr<Database> db, Database::create(state_dir, clock));
+  std::string path = master_key_path(db->paths(), master_key_file);
+  auto key = MasterKey::create(path);
+  if (absl::IsAlreadyExists(key.status())) key = MasterKey::open(path);
+  GW_RETURN_IF_ERROR(key.status());
   TokenRow row;
   row.name = "first-admin";
   row.role = "admin";

@@ -18,13 +18,15 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   int port = 0;  // 0: the kernel chooses
   int64_t lease_ms = 10'000;
+  std::string master_key_file;  // empty: master.key in the state directory
   const Clock* clock = &SystemClock::instance();
 };
 
 class Server {
  public:
   // Listening when it returns. NOT_FOUND (no database: init_state), UNAVAILABLE (state or port in use), DATA_LOSS (damaged),
-  // FAILED_PRECONDITION (a newer program's database), INVALID_ARGUMENT (the address).
+  // FAILED_PRECONDITION (a newer program's database, or secrets under a master key that is not in its file), PERMISSION_DENIED
+  // (the master key's file), INVALID_ARGUMENT (the address).
   static absl::StatusOr<std::unique_ptr<Server>> start(const ServerOptions& options);
   ~Server();
   Server(const Server&) = delete;
@@ -42,8 +44,9 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-// Makes the database of a new control plane and its first admin token. ALREADY_EXISTS when there is one.
-// The token is returned; `state_dir`/admin.token holds it too (mode 0600).
-absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock = SystemClock::instance());
+// Makes the database of a new control plane, its master key and its first admin token. ALREADY_EXISTS when there is one.
+// The token is returned; `state_dir`/admin.token holds it too (mode 0600). `master_key_file` as in ServerOptions.
+absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock = SystemClock::instance(),
+                                       const std::string& master_key_file = "");
 
 }  // namespace gw

@@ -13,11 +13,12 @@ build_packages=(
   # RPC between the programs.
   libgrpc++-dev libprotobuf-dev libabsl-dev protobuf-compiler protobuf-compiler-grpc
   # Event loop, HTTP/1 parser (its C sources; Debian's package brings Node.js along), DNS, regexes.
-  libuv1-dev node-llhttp libc-ares-dev libre2-dev
+  libuv1-dev node-llhttp libc-ares-dev libnghttp2-dev libre2-dev
   # Files, flags, JSON, store, log.
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libspdlog-dev libfmt-dev
-  # Tests: the framework; ps and ss, by which system tests look at processes and sockets.
-  catch2 procps iproute2
+  # Tests: the framework; ps and ss, by which system tests look at processes and sockets; HTTP/2 clients: nghttp and h2load, and
+  # one in Python, which brings HPACK along.
+  catch2 procps iproute2 nghttp2-client python3-h2
 )
 sanitizer_packages=(
   # The compiler of the presets asan, tsan, fuzz and clang; llvm-14 brings llvm-symbolizer, without
@@ -25,8 +26,8 @@ sanitizer_packages=(
   clang-14 lld-14 llvm-14 libclang-rt-14-dev
 )
 bench_packages=(
-  # Peers to compare with, load generators, slow clients, the byte relay's compiler, a profiler, certificates, HTTP/2 by hand.
-  nginx-light libnginx-mod-http-lua haproxy wrk nghttp2-client slowhttptest valgrind gcc openssl python3-hpack
+  # Peers to compare with, load generators, slow clients, the byte relay's compiler, a profiler, certificates.
+  nginx-light libnginx-mod-http-lua haproxy wrk slowhttptest valgrind gcc openssl
 )
 bench_services=(nginx haproxy)  # a name of a service begins the name of its package
 

@@ -50,6 +50,7 @@ void print_answer(Session& session, const v1::ApplyResponse& response, const Ver
   Json json = changes_json(response.changes());
   json["version"] = response.version();
   if (response.directory_version() > 0) json["directoryVersion"] = response.directory_version();
+  if (response.certificates_version() > 0) json["certificatesVersion"] = response.certificates_version();
   json["nodesConnected"] = response.nodes_connected();
   json["diagnostics"] = to_json_array(response.diagnostics());
   if (verdict != nullptr) json["rollout"] = verdict_json(*verdict);
@@ -119,7 +120,7 @@ std::vector<std::string> changed_names(const Changes& changes) {
 
 absl::StatusOr<int> finish_change(Session& session, const v1::ApplyResponse& response, const WaitOptions& wait) {
   for (const v1::Diagnostic& d : response.diagnostics()) session.diagnostic(d);
-  if (response.version() == 0 && response.directory_version() == 0) {
+  if (response.version() == 0 && response.directory_version() == 0 && response.certificates_version() == 0) {
     print_answer(session, response, nullptr);
     return 0;
   }
@@ -140,7 +141,11 @@ absl::StatusOr<int> finish_change(Session& session, const v1::ApplyResponse& res
                                    number + "`; undo with `" + undo_command(response.version()) + "`");
   }
   GW_ASSIGN_OR_RETURN(Verdict verdict,
-                      wait_for_rollout(session, {.config = response.version(), .directory = response.directory_version()}, wait));
+                      wait_for_rollout(session,
+                                       {.config = response.version(),
+                                        .directory = response.directory_version(),
+                                        .certificates = response.certificates_version()},
+                                       wait));
   print_answer(session, response, &verdict);
   if (!undo.empty() && !is_refused(&verdict)) session.talk(undo);
   if (verdict.timed_out) session.talk("timed out; the version is stored and its rollout goes on: gwctl rollout status " + number);

@@ -102,6 +102,15 @@ std::string labels_text(const v1::Object& object) {
   return out;
 }
 
+// A Secret says nothing of itself; the server says what may be said of its value.
+std::string what_text(const v1::ObjectView& view) {
+  if (!view.object().has_secret()) return summary(view.object());
+  for (const v1::Pair& fact : view.facts()) {
+    if (fact.name() == "value") return fact.value();
+  }
+  return "";
+}
+
 std::string table_text(Session& session, const Views& views, bool with_kind, bool wide) {
   if (views.empty()) return "";
   std::vector<Column> columns;
@@ -117,7 +126,7 @@ std::string table_text(Session& session, const Views& views, bool with_kind, boo
     std::vector<Cell> row;
     if (with_kind) row.emplace_back(std::string(gw::kind_of(v.object())));
     row.emplace_back(full_name(v.object()));
-    row.emplace_back(summary(v.object()));
+    row.emplace_back(what_text(v));
     if (wide) {
       row.emplace_back(or_dash(v.object().set()));
       row.emplace_back(or_dash(labels_text(v.object())));

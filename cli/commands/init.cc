@@ -86,9 +86,8 @@ absl::Status write_file(const std::filesystem::path& path, const std::string& te
 }
 
 absl::Status check(const InitOptions& o) {
-  if (o.upstream.rfind("http://", 0) != 0) {
-    bool tls = o.upstream.rfind("https://", 0) == 0;
-    return usage_error("--upstream \"" + o.upstream + "\": " + (tls ? "TLS to backends is not supported by this version; " : "") + "write http://HOST:PORT");
+  if (o.upstream.rfind("http://", 0) != 0 && o.upstream.rfind("https://", 0) != 0) {
+    return usage_error("--upstream \"" + o.upstream + "\": write http://HOST:PORT or https://HOST:PORT");
   }
   for (char c : o.host + o.team + o.upstream + o.gateway) {
     if (c <= ' ' || c > '~' || std::strchr("\"'{}[],#", c) != nullptr) return usage_error("--host, --upstream, --team or --gateway: a character that does not belong there");

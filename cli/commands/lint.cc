@@ -7,6 +7,7 @@
 #include "common/config/kinds.h"
 #include "common/config/writer.h"
 #include "controlplane/snapshot/compiler.h"
+#include "dataplane/snapshot/certificates.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
 
@@ -30,6 +31,8 @@ DiagnosticList dry_load(const Compiled& compiled) {
   out.append(config.prepare(whole_offer(v1::STREAM_CONFIG, compiled.config, 1)).diagnostics);
   DirectoryBuilder directory;
   out.append(directory.prepare(whole_offer(v1::STREAM_DIRECTORY, compiled.directory, 1)).diagnostics);
+  CertificatesBuilder certificates;
+  out.append(certificates.prepare(whole_offer(v1::STREAM_CERTIFICATES, compiled.certificates, 1)).diagnostics);
   return out;
 }
 

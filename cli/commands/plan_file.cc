@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/settings.h"
 #include "common/base/status.h"
+#include "common/config/kinds.h"
 #include "common/config/loader.h"
 #include "common/config/writer.h"
 
@@ -56,6 +57,10 @@ absl::Status write_plan_file(const std::string& path, const v1::ApplyRequest& re
   Json seen = Json::array();
   for (const v1::Change& c : planned.changes()) {
     seen.push_back({{"kind", c.kind()}, {"owner", c.owner()}, {"name", c.name()}, {"generation", generation_before(c)}});
+  }
+  for (const v1::Object& object : request.objects()) {
+    if (object.secret().value().empty()) continue;
+    return usage_error(path + ": a plan holds no secrets, and Secret " + full_name(object) + " has a value; set it with `gwctl secret set`, and leave `value` out");
   }
   Json objects = Json::array();
   for (const v1::Object& object : request.objects()) objects.push_back(gw::to_json(object));

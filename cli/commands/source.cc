@@ -3,10 +3,13 @@
 #include <iterator>
 
 #include "cli/errors.h"
+#include "cli/settings.h"
 #include "common/base/status.h"
 
 namespace gw::cli {
 namespace {
+
+constexpr size_t kMaxValueBytes = size_t{1} << 20;
 
 // One byte more than the loader takes, so that it is the loader that says what is too large.
 StdinText read_stdin(std::istream& in, size_t max_bytes) {
@@ -15,6 +18,20 @@ StdinText read_stdin(std::istream& in, size_t max_bytes) {
   in.read(out.text.data(), static_cast<std::streamsize>(out.text.size()));
   out.text.resize(static_cast<size_t>(in.gcount()));
   return out;
+}
+
+// What `{file: …}` and `{env: …}` stand for.
+absl::StatusOr<std::string> read_value(const Environment& env, std::string_view source, const std::string& name, const std::string& yaml_file) {
+  if (source == "env") {
+    std::string value = env.variable(name);
+    if (value.empty()) return invalid_argument("the variable " + name + " is not set");
+    return value;
+  }
+  size_t slash = yaml_file.rfind('/');
+  bool relative = name[0] != '/' && slash != std::string::npos;
+  std::string path = relative ? yaml_file.substr(0, slash + 1) + name : name;
+  auto text = read_small_file(path, kMaxValueBytes);
+  return text.ok() ? text : absl::StatusOr<std::string>(invalid_argument(message_of(text.status())));
 }
 
 }  // namespace
@@ -30,6 +47,9 @@ std::vector<const LoadedObject*> Source::loaded() const {
 absl::StatusOr<Source> read_source(Session& session, const std::vector<std::string>& paths, const std::string& owner) {
   if (paths.empty()) return usage_error("which files? give -f FILE, -f DIRECTORY or -f -");
   LoadOptions options;
+  options.values = [&env = session.env()](std::string_view source, const std::string& name, const std::string& yaml_file) {
+    return read_value(env, source, name, yaml_file);
+  };
   StdinText text;
   bool wants_stdin = false;
   for (const std::string& path : paths) wants_stdin = wants_stdin || path == "-";

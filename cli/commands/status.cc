@@ -75,7 +75,8 @@ std::string facts_line(const v1::StatusResponse& s) {
          std::to_string(connections) + "    usage not yet acknowledged " + std::to_string(waiting) + "    directory " +
          std::to_string(s.directory_version()) + "    stopped " +
          (s.switches().empty() ? "nothing" : std::to_string(s.switches_size())) +
-         (s.endpoints() > 0 ? "    endpoints " + std::to_string(s.endpoints()) : "") + "\n";
+         (s.endpoints() > 0 ? "    endpoints " + std::to_string(s.endpoints()) : "") +
+         (s.ending_size() > 0 ? "    certificates ending " + std::to_string(s.ending_size()) : "") + "\n";
 }
 
 // What operators have stopped, since when, by whom.
@@ -90,6 +91,20 @@ std::string stopped_lines(const v1::StatusResponse& s, int64_t now_s, const Pain
                i.message().empty() ? "" : "\"" + i.message() + "\""});
   }
   if (s.switches_size() > kStoppedShown) table.add({"", "and " + std::to_string(s.switches_size() - kStoppedShown) + " more: gwctl switches", "", "", ""});
+  return table.empty() ? "" : table.render(bare);
+}
+
+std::string ending_lines(const v1::StatusResponse& s, int64_t now_s, const Paint& paint) {
+  Paint bare = paint;
+  bare.headers = false;
+  Table table({{"LABEL"}, {"CERTIFICATE"}, {"WHEN"}});
+  for (const v1::CertificateInfo& c : s.ending()) {
+    if (static_cast<int>(table.size()) == kStoppedShown) break;
+    bool over = c.not_after() <= now_s;
+    table.add({table.empty() ? "certificates" : "", c.certificate() + " (" + c.key() + ")",
+               {(over ? "ended " : "ends ") + time_text(c.not_after()), over ? Style::kBad : Style::kWarn}});
+  }
+  if (s.ending_size() > kStoppedShown) table.add({"", "and " + std::to_string(s.ending_size() - kStoppedShown) + " more: gwctl cert check", ""});
   return table.empty() ? "" : table.render(bare);
 }
 
@@ -143,7 +158,7 @@ std::string listeners_text(const v1::NodeInfo& n) {
 std::string nodes_table(const v1::ListNodesResponse& response, bool wide, const Paint& paint) {
   std::vector<Column> columns = {{"NODE"}, {"ZONE"}, {"STATE"}, {"VERSION", true}, {"DIRECTORY", true}, {"LISTENERS", false, true}};
   if (wide) {
-    columns.insert(columns.end(), {{"ADMIN"}, {"BUILD"}, {"CONNECTIONS", true}, {"USAGE WAITING", true}, {"PUSHED", true}, {"WHOLE", true}, {"DELTA", true}});
+    columns.insert(columns.end(), {{"ADMIN"}, {"BUILD"}, {"CONNECTIONS", true}, {"USAGE WAITING", true}, {"CERTIFICATES", true}, {"PUSHED", true}, {"WHOLE", true}, {"DELTA", true}});
   }
   Table table(columns);
   for (const v1::NodeInfo& n : response.nodes()) {
@@ -151,7 +166,7 @@ std::string nodes_table(const v1::ListNodesResponse& response, bool wide, const 
                              std::to_string(n.config_version()), std::to_string(n.directory_version()), or_dash(listeners_text(n))};
     if (wide) {
       for (const std::string& text : {or_dash(n.admin()), or_dash(n.build())}) row.emplace_back(text);
-      for (uint64_t number : {static_cast<uint64_t>(n.connections()), n.usage_unacknowledged(), n.config_bytes_pushed(), n.offers_whole(), n.offers_delta()}) {
+      for (uint64_t number : {static_cast<uint64_t>(n.connections()), n.usage_unacknowledged(), n.certificates_version(), n.config_bytes_pushed(), n.offers_whole(), n.offers_delta()}) {
         row.emplace_back(with_commas(number));
       }
     }
@@ -194,7 +209,7 @@ absl::StatusOr<int> run_status(Session& session) {
     session.emit(to_json(s), names, [&](bool wide) {
       const Paint& paint = session.paint();
       const int64_t now_ms = session.env().clock->wall_ns() / 1'000'000;
-      return nodes_line(s, count_nodes(s), paint) + facts_line(s) + stopped_lines(s, now_ms / 1000, paint) +
+      return nodes_line(s, count_nodes(s), paint) + facts_line(s) + stopped_lines(s, now_ms / 1000, paint) + ending_lines(s, now_ms / 1000, paint) +
              recent_lines(s, now_ms, paint) + traffic_tables(s, wide, paint);
     });
     return absl::OkStatus();

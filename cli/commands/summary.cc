@@ -91,6 +91,8 @@ std::string summary(const v1::Object& object) {
     case v1::Object::kApp: return "of " + object.app().consumer() + (object.app().suspended() ? " (suspended)" : "");
     case v1::Object::kSubscription:
       return object.subscription().app() + " to " + object.subscription().product() + " under " + object.subscription().plan();
+    case v1::Object::kSecret: return "";  // its value is told by the server's facts
+    case v1::Object::kCertificate: return joined(object.certificate().hosts());
     case v1::Object::SPEC_NOT_SET: break;
   }
   return "";

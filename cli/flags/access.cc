@@ -74,6 +74,40 @@ void bind_operate(CLI::App& root, Invocation& invocation) {
                             [](CLI::App& c, TokenOptions& o) { c.add_option("id", o.id, "Token")->type_name("ID")->required(); }, run_token_revoke);
 }
 
+void bind_secrets(CLI::App& root, Invocation& invocation) {
+  CLI::App* secret = add_group(root, "secret", "Secrets: keys, CA certificates, passwords", "Operate");
+  add_command<SecretOptions>(*secret, invocation, "set", "Store a value in a Secret; it is never given back",
+                             [](CLI::App& c, SecretOptions& o) {
+                               c.add_option("name", o.name, "Secret")->type_name("[OWNER/]NAME")->required();
+                               c.add_option("--from-file", o.file, "File with the value")->type_name("FILE");
+                               c.add_flag("--from-stdin", o.from_stdin, "Read the value from stdin");
+                               c.add_option("-m,--message", o.message, "Why, for the audit log")->type_name("TEXT");
+                               bind_wait(c, o.wait);
+                             },
+                             run_secret_set);
+  add_command<NoOptions>(*secret, invocation, "list", "Secrets, without their values", [](CLI::App&, NoOptions&) {},
+                         [](Session& s, const NoOptions&) { return run_secret_list(s); });
+  add_command<NoOptions>(*secret, invocation, "rotate-master", "Make a new master key and encrypt every Secret under it anew", [](CLI::App&, NoOptions&) {},
+                         [](Session& s, const NoOptions&) { return run_secret_rotate_master(s); });
+  CLI::App* cert = add_group(root, "cert", "Certificates", "Operate");
+  add_command<CertOptions>(*cert, invocation, "check", "Chain, key, hosts and dates of Certificates, or of a file",
+                           [](CLI::App& c, CertOptions& o) {
+                             c.add_option("name", o.name, "Certificate; by default all")->type_name("[OWNER/]NAME");
+                             c.add_option("--file", o.file, "PEM file to check instead, without a control plane")->type_name("FILE");
+                             c.add_option("--host", o.hosts, "Host that the file must be for")->type_name("HOST");
+                           },
+                           run_cert_check);
+  add_command<CertOptions>(*cert, invocation, "rotate", "Put a new chain and key in force on every node",
+                           [](CLI::App& c, CertOptions& o) {
+                             c.add_option("name", o.name, "Certificate")->type_name("[OWNER/]NAME")->required();
+                             c.add_option("--from-file", o.file, "PEM file: chain, leaf first, and private key")->type_name("FILE")->required();
+                             c.add_option("--secret", o.secret, "Which of its Secrets; by default the one of that kind of key")->type_name("[OWNER/]NAME");
+                             c.add_option("-m,--message", o.message, "Why, for the audit log")->type_name("TEXT");
+                             bind_wait(c, o.wait);
+                           },
+                           run_cert_rotate);
+}
+
 void bind_contexts(CLI::App& root, Invocation& invocation) {
   CLI::App* context = add_group(root, "context", "Control planes that gwctl knows", "Start");
   auto name = [](CLI::App& c, ContextOptions& o) { c.add_option("name", o.name, "Context")->type_name("NAME")->required(); };
@@ -89,6 +123,7 @@ void bind_contexts(CLI::App& root, Invocation& invocation) {
 void bind_access(CLI::App& root, Invocation& invocation) {
   bind_keys(root, invocation);
   bind_operate(root, invocation);
+  bind_secrets(root, invocation);
   bind_contexts(root, invocation);
 }
 

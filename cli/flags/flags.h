@@ -33,7 +33,7 @@ void bind_declare(CLI::App& root, Invocation& invocation);  // init, lint, plan,
 void bind_look(CLI::App& root, Invocation& invocation);     // get, describe, explain-request, status, usage, version
 void bind_rollout(CLI::App& root, Invocation& invocation);
 void bind_stop(CLI::App& root, Invocation& invocation);     // api, upstream, block, unblock, switches
-void bind_access(CLI::App& root, Invocation& invocation);   // key, token, node, context
+void bind_access(CLI::App& root, Invocation& invocation);   // key, token, node, secret, cert, context
 void bind_completion(CLI::App& root, Invocation& invocation);
 
 void bind_wait(CLI::App& command, WaitOptions& wait);

@@ -4,17 +4,11 @@ namespace gw {
 
 const std::vector<FutureName>& future_names() {
   static const std::vector<FutureName> names = {
-      {"Object", "Certificate"},
       {"Object", "Migration"},
-      {"Object", "Secret"},
       {"Object", "Slo"},
-      {"GatewaySpec", "clientAuth"},
-      {"Listener", "certificates"},
-      {"Listener", "http2"},
       {"Listener", "http3"},
-      {"Listener", "redirectToHttps"},
-      {"Protocol", "https"},
-      {"UpstreamSpec", "tls"},
+      {"ListenerTls", "earlyData"},
+      {"RouteSpec", "grpcWeb"},
       {"ApiSpec", "lifecycle"},
       {"ApiSpec", "openapi"},
       {"ApiSpec", "portal"},
@@ -22,7 +16,6 @@ const std::vector<FutureName>& future_names() {
       {"RouteTarget", "compose"},
       {"RouteTarget", "migration"},
       {"PolicyConfig", "cache"},
-      {"PolicyConfig", "clientCertificate"},
       {"PolicyConfig", "compression"},
       {"PolicyConfig", "contract"},
       {"PolicyConfig", "jwt"},
@@ -31,7 +24,6 @@ const std::vector<FutureName>& future_names() {
       {"Quota", "over"},
       {"ProductSpec", "approval"},
       {"ConsumerSpec", "billing"},
-      {"AppSpec", "identities"},
   };
   return names;
 }

@@ -1,6 +1,6 @@
 // Names that the format will have and this version does not: they are told apart from typing errors
-// (GW1010, not GW1004). Internal to common/config. A name leaves this list when its field enters
-// the .proto; a test says so.
+// (GW1010, not GW1004). Internal to common/config. A name leaves this list when its field works: one that
+// the .proto has already is hidden until then.
 #pragma once
 
 #include <string>

@@ -113,14 +113,11 @@ Fault check_host_name(std::string_view text) {
 }
 
 Fault check_target_url(std::string_view text) {
-  constexpr std::string_view kCure = "write http://host:port";
-  if (text.starts_with("https://")) {
-    return FormatFault{"is an https target, which is not supported by this version",
-                       "write http://host:port"};
-  }
+  constexpr std::string_view kCure = "write http://host:port or https://host:port";
   size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) return FormatFault{"has no scheme", std::string(kCure)};
-  if (text.substr(0, scheme_end) != "http") {
+  std::string_view scheme = text.substr(0, scheme_end);
+  if (scheme != "http" && scheme != "https") {
     return FormatFault{"has a scheme that a target cannot have", std::string(kCure)};
   }
   std::string_view authority = text.substr(scheme_end + 3);
@@ -136,7 +133,7 @@ Fault check_target_url(std::string_view text) {
   if (Fault fault = check_host_or_bracketed(parts.host)) return fault;
   if (!parts.has_port)
     return FormatFault{"has no port",
-                       "write " + std::string(text) + ":80, or the port that is meant"};
+                       "write " + std::string(text) + (scheme == "https" ? ":443" : ":80") + ", or the port that is meant"};
   return check_port(parts.port);
 }
 

@@ -51,7 +51,7 @@ std::string find_kind(std::string_view word) {
 }
 
 bool is_record(std::string_view kind) {
-  return kind == "Consumer" || kind == "App" || kind == "Subscription";
+  return kind == "Consumer" || kind == "App" || kind == "Subscription" || kind == "Secret" || kind == "Certificate";
 }
 
 std::string full_name(const v1::Object& object) {

@@ -13,9 +13,10 @@ namespace {
 
 // Reads one document; false when it had errors.
 bool load_document(const YamlNode& root, const std::shared_ptr<const YamlTree>& tree,
-                   const std::string& file, DiagnosticList& diagnostics, LoadedObject& out) {
+                   const std::string& file, const LoadOptions& options, DiagnosticList& diagnostics,
+                   LoadedObject& out) {
   DiagnosticList found;
-  ObjectReader reader(file, found);
+  ObjectReader reader(file, options.values, found);
   out.positions = PositionMap(file, tree, &root);
   out.line = root.position.line;
   bool good = reader.read(root, out.object);
@@ -57,7 +58,8 @@ LoadedFile load_documents(std::string_view text, std::string file_name, const Lo
   std::shared_ptr<const YamlTree> tree = parse_yaml(text, out.name, options, diagnostics);
   for (const YamlDocument& document : tree->documents) {
     LoadedObject loaded;
-    if (load_document(*document.root, tree, out.name, diagnostics, loaded) && !document.bad) {
+    if (load_document(*document.root, tree, out.name, options, diagnostics, loaded) &&
+        !document.bad) {
       out.objects.push_back(std::move(loaded));
     }
   }

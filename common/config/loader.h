@@ -1,10 +1,11 @@
 // The strict YAML loader: text in, objects out, and a finding with place and cure for everything
 // that is wrong. It knows no kind by name: which fields exist, how they are written and checked
 // stands in the descriptors' options (proto/gw/v1/options.proto). Thread-safe functions; no I/O but
-// for load_paths.
+// for load_paths and what LoadOptions::values does.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,11 @@
 
 namespace gw {
 
+// Reads what `{file: PATH}` or `{env: NAME}` stands for, in place of a text. `source`: file or env;
+// `yaml_file`: where it is written, since paths are relative to it.
+using ValueSource = std::function<absl::StatusOr<std::string>(
+    std::string_view source, const std::string& name, const std::string& yaml_file)>;
+
 struct LoadOptions {
   // Most bytes of one file; a larger one is refused before it is parsed.
   size_t max_bytes = 16 << 20;
@@ -26,6 +32,8 @@ struct LoadOptions {
   // load_paths: most files and bytes together.
   size_t max_files = 10'000;
   size_t max_total_bytes = 64 << 20;
+  // Empty: such values are refused.
+  ValueSource values;
 };
 
 struct LoadedObject {

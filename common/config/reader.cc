@@ -4,7 +4,9 @@
 
 #include "common/config/future.h"
 #include "common/config/kinds.h"
+#include "common/base/status.h"
 #include "common/config/scalars.h"
+#include "common/config/utf8.h"
 
 namespace gw {
 namespace {
@@ -348,12 +350,35 @@ void ObjectReader::read_as_map(const FieldSchema& field, const YamlNode& node, M
   });
 }
 
+void ObjectReader::read_value(const FieldSchema& field, const YamlNode& node, Message& out,
+                              const std::string& path) {
+  const std::string& source = node.items[0]->text;
+  const YamlNode& name = *node.items[1];
+  bool is_text = field.field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+  if (source == "secret" || !is_text) return not_supported("{" + source + ": …}", node, path);
+  if (!name.is_scalar() || name.text.empty()) return wrong_type(name, path, "{" + source + ": NAME}", "");
+  if (!values_) {
+    error("GW1016", node, path, "{" + source + ": …} is read by gwctl, from files that it is given")
+        .set_cure("write the value itself here");
+    return;
+  }
+  absl::StatusOr<std::string> text = values_(source, name.text, file_);
+  if (!text.ok()) {
+    error("GW1016", node, path, message_of(text.status()));
+  } else if (!is_utf8(*text)) {
+    error("GW1016", node, path, source + " " + name.text + " is not text (UTF-8)")
+        .set_cure("encode it as base64");
+  } else if (field.repeated()) {
+    out.GetReflection()->AddString(&out, field.field, *std::move(text));
+  } else {
+    out.GetReflection()->SetString(&out, field.field, *std::move(text));
+  }
+}
+
 void ObjectReader::read_scalar(const FieldSchema& field, const YamlNode& node, Message& out,
                                const std::string& path) {
   if (node.is_map() || node.is_list()) {
-    if (const YamlNode* source = find_value_source(node)) {
-      return not_supported("{" + source->text + ": …}", node, path);
-    }
+    if (find_value_source(node)) return read_value(field, node, out, path);
     return wrong_type(node, path, scalar_type_name(field), "");
   }
   if (std::optional<ScalarFault> fault = set_scalar(field, node, out)) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "common/config/loader.h"
 #include "common/config/schema.h"
 #include "common/config/yaml_tree.h"
 #include "gw/v1/resources.pb.h"
@@ -14,8 +15,8 @@ namespace gw {
 
 class ObjectReader {
  public:
-  ObjectReader(const std::string& file, DiagnosticList& diagnostics)
-      : file_(file), diagnostics_(diagnostics) {}
+  ObjectReader(const std::string& file, const ValueSource& values, DiagnosticList& diagnostics)
+      : file_(file), values_(values), diagnostics_(diagnostics) {}
 
   // Reads what can be read and reports the rest. False when apiVersion or kind are wrong, so that
   // nothing else of the document can be judged.
@@ -49,6 +50,10 @@ class ObjectReader {
   void read_scalar(const FieldSchema& field, const YamlNode& node, Message& out,
                    const std::string& path);
 
+  // `{file: …}` or `{env: …}` in place of a text.
+  void read_value(const FieldSchema& field, const YamlNode& node, Message& out,
+                  const std::string& path);
+
   void unknown_key(const MessageSchema& schema, const YamlNode& key, const std::string& path);
   void missing_fields(const MessageSchema& schema, const YamlNode& node, const std::string& path,
                       const google::protobuf::FieldDescriptor* skip);
@@ -59,6 +64,7 @@ class ObjectReader {
                     std::string_view message);
 
   const std::string& file_;
+  const ValueSource& values_;
   DiagnosticList& diagnostics_;
   ObjectLabel label_;
   std::set<std::string> known_;

@@ -1,5 +1,7 @@
 #include "common/config/schema.h"
 
+#include "common/config/future.h"
+
 #include <algorithm>
 #include <unordered_map>
 
@@ -29,7 +31,7 @@ MessageSchema make_schema(const Descriptor* descriptor) {
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const FieldDescriptor* field = descriptor->field(i);
     const v1::FieldRule& rule = field->options().GetExtension(v1::field);
-    if (!rule.server_only()) out.fields.push_back({field, field->json_name(), &rule});
+    if (!rule.server_only() && !is_future(descriptor->name(), field->json_name())) out.fields.push_back({field, field->json_name(), &rule});
   }
   return out;
 }

@@ -132,7 +132,7 @@ class Validator {
       fault = check_format(rule.format(), text);
     }
     if (!fault) fault = check_text(text);
-    if (fault) error("GW1108", path, in_quotes(text) + " " + fault->what, fault->cure);
+    if (fault) error("GW1108", path, (rule.sensitive() ? "the value" : in_quotes(text)) + " " + fault->what, fault->cure);
   }
 
   void check_list(const FieldSchema& field, const Message& message, const std::string& path) {

@@ -42,8 +42,8 @@ struct RequestHead {
 
 struct ResponseHead {
   int status = 0;
-  // The upstream spoke HTTP/1.0.
-  bool http10 = false;
+  // The upstream spoke HTTP/1.0, or HTTP/2.
+  bool http10 = false, http2 = false;
   HeaderList headers;
   // -1: the length is not known before the end.
   int64_t content_length = -1;
@@ -52,7 +52,7 @@ struct ResponseHead {
   void clear() {
     status = 0;
     content_length = -1;
-    has_body = http10 = false;
+    has_body = http10 = http2 = false;
     headers.clear();
   }
 };

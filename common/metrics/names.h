@@ -31,8 +31,12 @@ inline constexpr MetricInfo kOverhead{"gw_overhead_seconds", kH, "The gateway's 
 inline constexpr MetricInfo kHttpRequestBytes{"gw_http_request_bytes_total", kC, "Bytes of request bodies.", "api,route"};
 inline constexpr MetricInfo kHttpResponseBytes{"gw_http_response_bytes_total", kC, "Bytes of response bodies.", "api,route"};
 inline constexpr MetricInfo kConnections{"gw_connections", kG, "Open client connections: active with a request, idle between requests.", "state"};
+inline constexpr MetricInfo kTlsHandshakes{"gw_tls_handshakes_total", kC, "TLS handshakes with clients by how they ended; version of those that came to be.", "result,version"};
+inline constexpr MetricInfo kTlsHandshakesActive{"gw_tls_handshakes_active", kG, "TLS handshakes with clients in work.", ""};
 inline constexpr MetricInfo kHttpActiveRequests{"gw_http_active_requests", kG, "Requests in flight.", ""};
 inline constexpr MetricInfo kTunnels{"gw_tunnels", kG, "Open WebSocket tunnels.", ""};
+inline constexpr MetricInfo kHttp2Connections{"gw_http2_connections", kG, "Open client connections that speak HTTP/2.", ""};
+inline constexpr MetricInfo kHttp2Streams{"gw_http2_streams", kG, "Open streams of those connections: their requests in work.", ""};
 inline constexpr MetricInfo kBufferBytes{"gw_buffer_bytes", kG, "Bytes held in the workers' buffers.", ""};
 inline constexpr MetricInfo kLoopLag{"gw_loop_lag_seconds", kH, "Turns of the workers' event loops: how long an event may wait for those before it.", ""};
 inline constexpr MetricInfo kOverloadStage{"gw_overload_stage", kG, "0 normal, 1 connections close after their answer, 2 new requests are refused; of several workers the highest.", ""};
@@ -64,6 +68,8 @@ inline constexpr MetricInfo kConfigVersion{"gw_config_version", kG, "Version of 
 inline constexpr MetricInfo kDirectoryVersion{"gw_directory_version", kG, "Version of the directory of consumers, apps and keys in force.", ""};
 inline constexpr MetricInfo kSwitchesVersion{"gw_switches_version", kG, "Version of the operators' stop switches in force.", ""};
 inline constexpr MetricInfo kEndpointsVersion{"gw_endpoints_version", kG, "Version of the targets added at run time in force.", ""};
+inline constexpr MetricInfo kCertificatesVersion{"gw_certificates_version", kG, "Version of the certificates in force.", ""};
+inline constexpr MetricInfo kCertificateExpiry{"gw_certificate_expiry_timestamp_seconds", kG, "When a certificate ends, in Unix time; of several key pairs the first.", "certificate"};
 inline constexpr MetricInfo kConfigLastSuccess{"gw_config_last_success_timestamp_seconds", kG, "When a configuration was last put in force, in Unix time.", ""};
 inline constexpr MetricInfo kDirectoryLastSuccess{"gw_directory_last_success_timestamp_seconds", kG, "When the directory was last confirmed by the control plane, in Unix time.", ""};
 inline constexpr MetricInfo kConfigRejected{"gw_config_rejected_total", kC, "Versions that this node refused to build.", ""};

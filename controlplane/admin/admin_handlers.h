@@ -71,6 +71,9 @@ class AdminHandlers {
 
   absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const Caller& caller, const v1::SetEndpointsRequest& request);
   absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& request);
+  absl::StatusOr<v1::ListCertificatesResponse> list_certificates(const v1::ListCertificatesRequest& request);
+  absl::StatusOr<v1::RotateMasterResponse> rotate_master(const Caller& caller);
+
   // Whether there is an Upstream with that uid now.
   EndpointBoard::Exists upstream_exists() const;
 
@@ -89,6 +92,10 @@ class AdminHandlers {
   std::vector<SwitchRow> switches_in_force() const;
   // Those whose Upstream is there.
   std::vector<EndpointRow> endpoints_in_force() const;
+  // Which nodes have a Certificate as it is now, for describe.
+  void add_serving_facts(v1::ObjectView& view) const;
+  // Certificates that end soon, or have.
+  void add_ending(v1::StatusResponse& out) const;
   // What is stopped of an object, for describe.
   void add_switch_facts(const std::vector<SwitchRow>& switches, v1::ObjectView& view) const;
 

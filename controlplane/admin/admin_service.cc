@@ -122,6 +122,12 @@ class AdminService::Impl final : public v1::Admin::Service {
   grpc::Status ListEndpoints(Context* c, const v1::ListEndpointsRequest* r, v1::ListEndpointsResponse* out) override {
     return call(c, out, [&](const Caller&) { return h_.list_endpoints(*r); });
   }
+  grpc::Status ListCertificates(Context* c, const v1::ListCertificatesRequest* r, v1::ListCertificatesResponse* out) override {
+    return call(c, out, [&](const Caller&) { return h_.list_certificates(*r); });
+  }
+  grpc::Status RotateMaster(Context* c, const v1::RotateMasterRequest*, v1::RotateMasterResponse* out) override {
+    return call(c, out, [&](const Caller& who) { return h_.rotate_master(who); });
+  }
   grpc::Status ListSwitches(Context* c, const v1::ListSwitchesRequest*, v1::ListSwitchesResponse* out) override {
     return call(c, out, [&](const Caller&) { return h_.list_switches(); });
   }

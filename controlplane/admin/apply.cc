@@ -111,7 +111,9 @@ class ApplyBuilder {
     }
     if (absl::Status status = may_write(caller_, key); !status.ok()) return found_.deny(status);
     ObjectPtr before = now_.get(key);
-    if (unchanged(before.get(), object)) {
+    SecretPtr secret;
+    if (object.has_secret() && !take_value(key, before.get(), object, secret)) return;
+    if (unchanged(before.get(), object, secret)) {
       Change& c = *out_.add_changes();
       c = describe_change(before.get(), before.get());
       return;
@@ -123,11 +125,26 @@ class ApplyBuilder {
       return;
     }
     if (clashes(key, before.get())) return;
-    put(key, before, object);
+    put(key, before, object, std::move(secret));
   }
 
-  bool unchanged(const v1::Object* before, const v1::Object& object) const {
-    if (!before || !same_meaning(*before, object)) return false;
+  // Takes the value out of a Secret; null: there was none, so that the stored one is kept. False: there is none to keep.
+  bool take_value(const ObjectKey& key, const v1::Object* before, v1::Object& object, SecretPtr& out) {
+    std::string* value = object.mutable_secret()->mutable_value();
+    if (!value->empty()) {
+      out = SecretValue::make(std::move(*value), engine_.now_ms(), caller_.actor());
+      SecretPtr stored = before ? now_.secret(before->uid()) : nullptr;
+      if (stored && stored->sha256 == out->sha256) out = nullptr;
+    } else if (!before) {
+      found_.invalid.error("GW1101", key.label(), "spec.value", "a new Secret needs its value")
+          .set_cure("write `value: {file: PATH}`, or `gwctl secret set " + key.full_name() + " --from-file PATH`");
+    }
+    object.mutable_secret()->clear_value();
+    return out || before;
+  }
+
+  bool unchanged(const v1::Object* before, const v1::Object& object, const SecretPtr& secret) const {
+    if (!before || secret || !same_meaning(*before, object)) return false;
     return before->set() == object.set() || object.set().empty();
   }
 
@@ -142,14 +159,21 @@ class ApplyBuilder {
     return true;
   }
 
-  void put(const ObjectKey& key, const ObjectPtr& before, v1::Object& object) {
+  void put(const ObjectKey& key, const ObjectPtr& before, v1::Object& object, SecretPtr secret) {
     object.set_uid(before ? before->uid() : Engine::draw_uid());
     object.set_generation(before ? before->generation() + 1 : 1);
     auto after = std::make_shared<const v1::Object>(std::move(object));
     Change& c = *out_.add_changes();
     c = describe_change(before.get(), after.get());
     if (after->has_plan()) add_plan_notes(engine_, now_, before.get(), *after, c);
-    change_.objects.push_back({key, before, after});
+    if (secret && before) {
+      SecretPtr stored = now_.secret(before->uid());
+      v1::FieldChange& field = *c.add_fields();
+      field.set_path("spec.value");
+      field.set_before(stored ? "(set) " + stored->summary() : "");
+      field.set_after("(set) " + secret->summary());
+    }
+    change_.objects.push_back({key, before, after, std::move(secret)});
   }
 
   void prune() {
@@ -164,7 +188,7 @@ class ApplyBuilder {
       }
       if (clashes(key, object.get())) return;
       *out_.add_changes() = describe_change(object.get(), nullptr);
-      change_.objects.push_back({key, object, nullptr});
+      change_.objects.push_back({key, object, nullptr, nullptr});
     });
   }
 
@@ -216,7 +240,7 @@ absl::Status build_delete(const v1::DeleteRequest& request, const Caller& caller
     v1::Change& c = *out.add_changes();
     c = describe_change(object.get(), nullptr);
     if (!object->set().empty()) c.add_notes("set " + object->set() + " manages it: its next apply makes it anew");
-    change.objects.push_back({key, object, nullptr});
+    change.objects.push_back({key, object, nullptr, nullptr});
   }
   GW_RETURN_IF_ERROR(found.status());
   return missing.has_errors() ? to_status(missing, absl::StatusCode::kNotFound) : absl::OkStatus();
@@ -274,7 +298,7 @@ absl::Status build_undo(const v1::UndoRequest& request, const Caller& caller, En
       after = std::move(restored);
     }
     *out.add_changes() = describe_change(current.get(), after.get());
-    change.objects.push_back({key, current, after});
+    change.objects.push_back({key, current, after, nullptr});
   }
   return found.status();
 }

@@ -91,13 +91,16 @@ absl::StatusOr<Committed> Engine::commit(const Build& build) {
   out.diagnostics.append(p.notes);
   if (writes && p.makes_version) out.version = p.row.number;
   if (writes && p.makes_directory) out.directory_version = p.directory_number;
+  if (writes && p.makes_certificates) out.certificates_version = p.certificates_number;
   return out;
 }
 
 absl::Status Engine::prepare(Pending& p) {
   GW_RETURN_IF_ERROR(work_out_keys(p));
   const auto& objects = p.change.objects;
-  p.makes_version = std::any_of(objects.begin(), objects.end(), [](const ObjectChange& c) { return !is_record(c.key.kind); });
+  // A record that comes or goes can change what a name in the configuration means.
+  p.makes_version = !p.compiled.config.empty() ||
+                    std::any_of(objects.begin(), objects.end(), [](const ObjectChange& c) { return !is_record(c.key.kind); });
   p.makes_directory = !p.directory.empty();
   auto config = std::make_shared<EntryTable>();
   p.config_table = config_;
@@ -112,6 +115,7 @@ absl::Status Engine::prepare(Pending& p) {
     apply_delta(*directory, p.directory);
     p.directory_table = directory;
   }
+  work_out_certificates(p);
   p.directory_number = directory_version_ + (p.makes_directory ? 1 : 0);
   p.directory_digest = changed_digest(directory_digest_, *directory_, p.directory);
   p.row.number = version_ + 1;
@@ -124,6 +128,7 @@ absl::Status Engine::prepare(Pending& p) {
   p.row.phase = "offered";
   p.row.undoes = p.change.undoes;
   p.row.needs_directory = p.directory_number;
+  p.row.needs_certificates = p.needs->empty() ? 0 : *p.needs == *needs_ ? needs_certificates_ : p.certificates_number;
   GW_RETURN_IF_ERROR(check_nodes(p));
   return load_dry(p);
 }
@@ -150,6 +155,23 @@ absl::Status Engine::work_out_keys(Pending& p) {
   for (const KeyRow& key : p.change.changed_keys) p.directory.upserts.push_back(key_entry(key));
   for (const KeyRow& key : p.change.revoked_keys) p.directory.removals.push_back({v1::ENTRY_KEY, key.uid});
   return absl::OkStatus();
+}
+
+// Their entries, and who needs them: a change of either makes a version of the certificates.
+void Engine::work_out_certificates(Pending& p) const {
+  const EntryDelta& delta = p.compiled.certificates;
+  p.needs = needs_;
+  bool any = !certificates_->empty() || !delta.upserts.empty();
+  if (any && !p.compiled.config.empty()) p.needs = std::make_shared<const CertificateNeeds>(certificate_needs(*p.config_table));
+  p.makes_certificates = !delta.empty() || *p.needs != *needs_;
+  p.certificates_table = certificates_;
+  if (!delta.empty()) {
+    auto table = std::make_shared<EntryTable>(*certificates_);
+    apply_delta(*table, delta);
+    p.certificates_table = table;
+  }
+  p.certificates_number = certificates_version_ + (p.makes_certificates ? 1 : 0);
+  p.certificates_digest = changed_digest(certificates_digest_, *certificates_, delta);
 }
 
 absl::Status Engine::check_nodes(const Pending& p) const {
@@ -185,6 +207,15 @@ absl::Status Engine::load_dry(Pending& p) {
     if (p.directory_load.outcome == PrepareOutcome::kMismatch) return internal_error("the directory's digest does not match");
     if (p.directory_load.outcome != PrepareOutcome::kReady) return refusal_of(p.directory_load.diagnostics);
   }
+  if (p.makes_certificates) {
+    const StreamState& base = dry_certificates_.state();
+    StreamState result{p.row.lineage, base.version + 1, p.certificates_digest};
+    bool delta = base.digest == certificates_digest_ && base.version > 0 && base.lineage == p.row.lineage;
+    p.certificates_load = dry_certificates_.prepare(
+        offer_of(v1::STREAM_CERTIFICATES, delta ? &base : nullptr, *p.certificates_table, p.compiled.certificates, result));
+    if (p.certificates_load.outcome == PrepareOutcome::kMismatch) return internal_error("the certificates' digest does not match");
+    if (p.certificates_load.outcome != PrepareOutcome::kReady) return refusal_of(p.certificates_load.diagnostics);
+  }
   return absl::OkStatus();
 }
 
@@ -195,18 +226,29 @@ void Engine::take_over(Pending& p) {
   directory_digest_ = p.directory_digest;
   directory_version_ = p.directory_number;
   if (p.makes_version) version_ = p.row.number;
+  certificates_ = p.certificates_table;
+  certificates_digest_ = p.certificates_digest;
+  certificates_version_ = p.certificates_number;
+  needs_ = p.needs;
+  needs_certificates_ = p.row.needs_certificates;
+  for (const EntryPtr& entry : p.compiled.certificates.upserts) certificates_changed_[entry->key] = p.certificates_number;
+  for (const EntryKey& key : p.compiled.certificates.removals) certificates_changed_.erase(key);
   if (p.snapshot.outcome == PrepareOutcome::kReady) dry_config_.commit(std::move(p.snapshot));
   if (p.directory_load.outcome == PrepareOutcome::kReady) dry_directory_.commit(std::move(p.directory_load));
+  if (p.certificates_load.outcome == PrepareOutcome::kReady) dry_certificates_.commit(std::move(p.certificates_load));
 }
 
-Publication Engine::config_publication(uint64_t number, const std::shared_ptr<const EntryTable>& table, uint64_t needs) const {
+Publication Engine::config_publication(const VersionRow& row, const std::shared_ptr<const EntryTable>& table,
+                                       std::shared_ptr<const CertificateNeeds> needs) const {
   Publication out;
   out.stream = v1::STREAM_CONFIG;
   out.lineage = options_.db->lineage();
-  out.version = number;
+  out.version = row.number;
   out.previous = published_;
   out.entries = table;
-  out.needs_directory = needs;
+  out.needs_directory = row.needs_directory;
+  out.needs_certificates = row.needs_certificates;
+  out.needs = std::move(needs);
   return out;
 }
 
@@ -224,8 +266,21 @@ void Engine::publish(const Pending& p) {
     published_directory_ = p.directory_number;
     publisher_->publish(std::move(out));
   }
+  if (p.makes_certificates) {
+    Publication out;
+    out.stream = v1::STREAM_CERTIFICATES;
+    out.lineage = p.row.lineage;
+    out.version = p.certificates_number;
+    out.previous = published_certificates_;
+    out.entries = p.certificates_table;
+    out.upserts = p.compiled.certificates.upserts;
+    out.removals = p.compiled.certificates.removals;
+    out.needs = p.needs;
+    published_certificates_ = p.certificates_number;
+    publisher_->publish(std::move(out));
+  }
   if (!p.makes_version) return;
-  Publication out = config_publication(p.row.number, p.config_table, p.row.needs_directory);
+  Publication out = config_publication(p.row, p.config_table, p.needs);
   // After a restart the version before may not have been published, if nodes had refused it.
   EntryDelta delta = published_ + 1 == p.row.number ? p.compiled.config : difference(*published_table_, *p.config_table);
   out.upserts = std::move(delta.upserts);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,11 +19,14 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "controlplane/push/rollouts.h"
+#include "controlplane/snapshot/certificate_needs.h"
 #include "controlplane/snapshot/compiler.h"
 #include "controlplane/snapshot/publication.h"
 #include "controlplane/store/database.h"
+#include "controlplane/store/master_key.h"
 #include "controlplane/store/records.h"
 #include "controlplane/store/versions.h"
+#include "dataplane/snapshot/certificates.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
 #include "dataplane/snapshot/tables.h"
@@ -48,6 +52,7 @@ struct ChangeSet {
 struct Committed {
   uint64_t version = 0;            // 0: none was made
   uint64_t directory_version = 0;  // 0: none was made
+  uint64_t certificates_version = 0;  // 0: none was made
   DiagnosticList diagnostics;      // warnings
 };
 
@@ -55,6 +60,7 @@ class Engine {
  public:
   struct Options {
     Database* db = nullptr;
+    MasterKey* master_key = nullptr;
     const Clock* clock = &SystemClock::instance();
     NodeDirectory* nodes = nullptr;
     // Addresses of the control plane itself, which no Upstream may lead to.
@@ -67,6 +73,7 @@ class Engine {
   // What to publish when the process starts: directory, the config that was active, and the newer one that had not settled.
   struct Start {
     Publication directory;
+    Publication certificates;
     std::optional<Publication> active;
     std::optional<Publication> pending;
   };
@@ -87,6 +94,13 @@ class Engine {
   void read(const std::function<void(const Catalog&)>& fn) const;
   uint64_t version() const;
   uint64_t directory_version() const;
+  uint64_t certificates_version() const;
+  // Version in which the entry was changed last; after a restart the latest one stands for all before it.
+  uint64_t certificate_changed_in(const EntryKey& key) const;
+  // Makes a new master key and seals everything anew. The number of Secrets. Whatever fails, and whenever, what is stored can be
+  // opened.
+  absl::StatusOr<int> rotate_master(const std::string& actor);
+  std::string master_key_id() const { return options_.master_key->id(); }
   // What a node would hold of a version, with the current directory. NOT_FOUND: there is no such version. The snapshot's own
   // version is that of the dry load.
   absl::StatusOr<Tables> tables(uint64_t version);
@@ -109,6 +123,12 @@ class Engine {
     ChangeSet change;
     Compilation compiled;
     EntryDelta directory;  // of records and keys
+    bool makes_certificates = false;
+    uint64_t certificates_number = 0;
+    Digest certificates_digest{};
+    std::shared_ptr<const EntryTable> certificates_table;
+    std::shared_ptr<const CertificateNeeds> needs;
+    CertificatesBuilder::Result certificates_load;
     bool makes_version = false;
     bool makes_directory = false;
     VersionRow row;
@@ -122,17 +142,21 @@ class Engine {
 
   absl::Status load_state();
   void load_dry();
+  void load_certificates(uint64_t version, uint64_t needed, const EntryTable& config);
   CompileOptions compile_options() const;
   absl::Status prepare(Pending& p);
   absl::Status work_out_keys(Pending& p);
+  void work_out_certificates(Pending& p) const;
   absl::Status check_nodes(const Pending& p) const;
   absl::Status load_dry(Pending& p);
   absl::Status write(Connection& db, const Pending& p);
   absl::Status write_config(Connection& db, const Pending& p);
   absl::Status write_directory(Connection& db, const Pending& p);
+  absl::Status write_certificates(Connection& db, const Pending& p);
   void take_over(Pending& p);
   void publish(const Pending& p);
-  Publication config_publication(uint64_t number, const std::shared_ptr<const EntryTable>& table, uint64_t needs) const;
+  Publication config_publication(const VersionRow& row, const std::shared_ptr<const EntryTable>& table,
+                                 std::shared_ptr<const CertificateNeeds> needs) const;
 
   Options options_;
   mutable std::mutex mutex_;
@@ -141,16 +165,26 @@ class Engine {
   Compiler compiler_;
   uint64_t version_ = 0;
   uint64_t directory_version_ = 0;
+  uint64_t certificates_version_ = 0;
   Digest digest_{};
   Digest directory_digest_{};
+  Digest certificates_digest_{};
   std::shared_ptr<const EntryTable> config_ = std::make_shared<EntryTable>();
   std::shared_ptr<const EntryTable> directory_ = std::make_shared<EntryTable>();
+  std::shared_ptr<const EntryTable> certificates_ = std::make_shared<EntryTable>();
+  // Who needs which of them, and the version that the configuration needs at least (0: nobody needs any).
+  std::shared_ptr<const CertificateNeeds> needs_ = std::make_shared<CertificateNeeds>();
+  uint64_t needs_certificates_ = 0;
+  std::map<EntryKey, uint64_t> certificates_changed_;  // since the start
+  uint64_t certificates_at_start_ = 0;
   // What was published last, which the next publication starts from.
   uint64_t published_ = 0;
   std::shared_ptr<const EntryTable> published_table_ = std::make_shared<EntryTable>();
   uint64_t published_directory_ = 0;
+  uint64_t published_certificates_ = 0;
   SnapshotBuilder dry_config_;
   DirectoryBuilder dry_directory_;
+  CertificatesBuilder dry_certificates_;
 };
 
 // The findings as a Status: RESOURCE_EXHAUSTED when they speak only of limits, else INVALID_ARGUMENT.

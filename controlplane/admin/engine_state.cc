@@ -1,10 +1,13 @@
 // The engine's state: read at the start, written with each change, shown to readers.
 #include <algorithm>
 
+#include <spdlog/spdlog.h>
+
 #include "common/base/status.h"
 #include "common/crypto/digest_sum.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/snapshot/emit.h"
+#include "controlplane/store/secrets.h"
 
 namespace gw {
 namespace {
@@ -75,17 +78,36 @@ absl::Status Engine::load_state() {
     GW_ASSIGN_OR_RETURN(directory_version_, latest_directory(db));
     version_ = latest ? latest->number : 0;
     objects.insert(objects.end(), records.begin(), records.end());
+    GW_ASSIGN_OR_RETURN(std::vector<SecretRow> secrets, all_secrets(db, *options_.master_key));
+    GW_ASSIGN_OR_RETURN(uint64_t certificates, latest_certificates(db));
     EntryTable compiled = config;
     for (const auto& [key, entry] : directory) {
       if (key.kind != v1::ENTRY_KEY) compiled[key] = entry;
     }
-    compiler_.load(objects, std::move(compiled));
+    std::map<uint64_t, SecretPtr> values;
+    for (SecretRow& row : secrets) values[row.uid] = SecretValue::make(std::move(row.value), row.changed_at_ms, std::move(row.changed_by));
+    compiler_.load(objects, values, std::move(compiled));
+    load_certificates(certificates, latest ? latest->needs_certificates : 0, config);
     digest_ = digest_of(config);
     directory_digest_ = digest_of(directory);
     config_ = std::make_shared<EntryTable>(std::move(config));
     directory_ = std::make_shared<EntryTable>(std::move(directory));
     return absl::OkStatus();
   });
+}
+
+// Their entries were made anew from what is sealed. Version 0 becomes 1, so that a node of another life is told that there is
+// nothing here.
+void Engine::load_certificates(uint64_t version, uint64_t needed, const EntryTable& config) {
+  auto table = std::make_shared<EntryTable>();
+  for (const auto& [key, entry] : compiler_.entries()) {
+    if (stream_of(key.kind) == v1::STREAM_CERTIFICATES) table->emplace(key, entry);
+  }
+  certificates_digest_ = digest_of(*table);
+  certificates_ = std::move(table);
+  certificates_version_ = certificates_at_start_ = std::max<uint64_t>(version, 1);
+  needs_ = std::make_shared<const CertificateNeeds>(certificate_needs(config));
+  needs_certificates_ = needed;
 }
 
 // A stored state that this build's nodes would refuse is still served to those that hold it; the next change then has to
@@ -97,6 +119,8 @@ void Engine::load_dry() {
   auto directory = dry_directory_.prepare(
       whole_offer(v1::STREAM_DIRECTORY, *directory_, std::max<uint64_t>(directory_version_, 1), lineage));
   if (directory.outcome == PrepareOutcome::kReady) dry_directory_.commit(std::move(directory));
+  auto certificates = dry_certificates_.prepare(whole_offer(v1::STREAM_CERTIFICATES, *certificates_, certificates_version_, lineage));
+  if (certificates.outcome == PrepareOutcome::kReady) dry_certificates_.commit(std::move(certificates));
 }
 
 absl::StatusOr<Engine::Start> Engine::start() {
@@ -107,6 +131,11 @@ absl::StatusOr<Engine::Start> Engine::start() {
   out.directory.version = directory_version_;
   out.directory.entries = directory_;
   published_directory_ = directory_version_;
+  out.certificates.stream = v1::STREAM_CERTIFICATES;
+  out.certificates.lineage = out.directory.lineage;
+  out.certificates.version = published_certificates_ = certificates_version_;
+  out.certificates.entries = certificates_;
+  out.certificates.needs = needs_;
   GW_RETURN_IF_ERROR(options_.db->read([&](Connection& db) -> absl::Status {
     GW_ASSIGN_OR_RETURN(std::optional<VersionRow> latest, latest_version(db));
     GW_ASSIGN_OR_RETURN(uint64_t active, last_activated(db));
@@ -114,12 +143,14 @@ absl::StatusOr<Engine::Start> Engine::start() {
       GW_ASSIGN_OR_RETURN(EntryTable entries, entries_at(db, active));
       published_table_ = std::make_shared<EntryTable>(std::move(entries));
       GW_ASSIGN_OR_RETURN(std::optional<VersionRow> row, find_version(db, active));
-      out.active = config_publication(active, published_table_, row ? row->needs_directory : 0);
+      VersionRow of = row.value_or(VersionRow());
+      of.number = active;
+      out.active = config_publication(of, published_table_, std::make_shared<const CertificateNeeds>(certificate_needs(*published_table_)));
       published_ = active;
     }
     bool settled = !latest || latest->number <= active || latest->phase == "refused" || latest->phase == "superseded";
     if (settled) return absl::OkStatus();
-    out.pending = config_publication(latest->number, config_, latest->needs_directory);
+    out.pending = config_publication(*latest, config_, needs_);
     EntryDelta delta = difference(*published_table_, *config_);
     out.pending->upserts = std::move(delta.upserts);
     out.pending->removals = std::move(delta.removals);
@@ -148,6 +179,7 @@ void Engine::set_own_addresses(std::vector<AdminAddress> addresses) {
 absl::Status Engine::write(Connection& db, const Pending& p) {
   if (p.makes_version) GW_RETURN_IF_ERROR(write_config(db, p));
   GW_RETURN_IF_ERROR(write_directory(db, p));
+  GW_RETURN_IF_ERROR(write_certificates(db, p));
   int64_t now = p.row.created_at_ms;
   if (!p.change.hold.empty()) GW_RETURN_IF_ERROR(put_hold(db, {p.change.hold, p.row.number, p.change.actor}, now));
   if (!p.change.release.empty()) GW_RETURN_IF_ERROR(delete_hold(db, p.change.release).status());
@@ -182,6 +214,7 @@ absl::Status Engine::write_directory(Connection& db, const Pending& p) {
     if (!change.before) GW_RETURN_IF_ERROR(take_uid(db, change.after->uid()));
     if (change.after) GW_RETURN_IF_ERROR(put_record(db, *change.after));
     std::string fields = change.after ? change.after->ShortDebugString().substr(0, 4000) : "";
+    if (change.secret) fields += " value: (set) " + change.secret->summary();
     GW_RETURN_IF_ERROR(put_audit(db, now, p.change.actor, verb(change.before, change.after), change.key.text(), fields));
   }
   for (const KeyRow& key : p.change.new_keys) {
@@ -202,6 +235,46 @@ absl::Status Engine::write_directory(Connection& db, const Pending& p) {
   for (const EntryKey& key : p.directory.removals) GW_RETURN_IF_ERROR(delete_directory_entry(db, key));
   for (const EntryPtr& entry : p.directory.upserts) GW_RETURN_IF_ERROR(put_directory_entry(db, *entry, p.directory_number));
   return absl::OkStatus();
+}
+
+absl::Status Engine::write_certificates(Connection& db, const Pending& p) {
+  for (const ObjectChange& change : p.change.objects) {
+    if (change.key.kind != v1::Object::kSecret) continue;
+    if (change.before && (!change.after || change.after->uid() != change.before->uid())) {
+      GW_RETURN_IF_ERROR(delete_secret(db, change.before->uid()));
+    }
+    if (!change.after || !change.secret) continue;
+    const SecretValue& value = *change.secret;
+    GW_RETURN_IF_ERROR(put_secret(db, *options_.master_key, {change.after->uid(), value.bytes, value.changed_at_ms, value.changed_by}));
+  }
+  return p.makes_certificates ? set_certificates_version(db, p.certificates_number) : absl::OkStatus();
+}
+
+// The file has the new key before anything is sealed under it, and the old one until nothing is.
+absl::StatusOr<int> Engine::rotate_master(const std::string& actor) {
+  std::lock_guard lock(mutex_);
+  MasterKey& key = *options_.master_key;
+  GW_RETURN_IF_ERROR(key.begin_change());
+  int secrets = 0;
+  GW_RETURN_IF_ERROR(options_.db->write([&](Connection& db) -> absl::Status {
+    GW_ASSIGN_OR_RETURN(secrets, seal_anew(db, key));
+    return put_audit(db, now_ms(), actor, "rotate master key", key.id(), std::to_string(secrets) + " secrets");
+  }));
+  if (absl::Status status = key.end_change(); !status.ok()) {
+    spdlog::warn("the former master key is still in {}, which the next start mends: {}", key.path(), message_of(status));
+  }
+  return secrets;
+}
+
+uint64_t Engine::certificates_version() const {
+  std::lock_guard lock(mutex_);
+  return certificates_version_;
+}
+
+uint64_t Engine::certificate_changed_in(const EntryKey& key) const {
+  std::lock_guard lock(mutex_);
+  auto at = certificates_changed_.find(key);
+  return at == certificates_changed_.end() ? certificates_at_start_ : at->second;
 }
 
 void Engine::read(const std::function<void(const Catalog&)>& fn) const {
@@ -226,6 +299,7 @@ absl::StatusOr<Tables> Engine::tables(uint64_t version) {
   {
     std::lock_guard lock(mutex_);
     out.directory = dry_directory_.directory();
+    out.certificates = dry_certificates_.table();
     if (version == version_) out.snapshot = dry_config_.snapshot();
   }
   if (out.snapshot) return out;

@@ -105,6 +105,8 @@ void add_facts(const Catalog& now, const v1::Object& object, const std::vector<v
     case v1::Object::kProduct:
     case v1::Object::kConsumer:
     case v1::Object::kApp:
+    case v1::Object::kSecret:
+    case v1::Object::kCertificate:
       for (const ObjectKey& user : now.dependents(key_of(object))) {
         if (now.find(user)) facts.add("used by", user.text());
       }

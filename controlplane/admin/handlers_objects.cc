@@ -5,6 +5,7 @@
 #include "common/crypto/hex.h"
 #include "controlplane/admin/admin_handlers.h"
 #include "controlplane/admin/apply.h"
+#include "controlplane/admin/certificate_views.h"
 #include "controlplane/admin/facts.h"
 #include "dataplane/snapshot/explain.h"
 
@@ -43,13 +44,16 @@ void add_condition(v1::ObjectView& view, const char* type, std::string status, s
   c.set_reason(std::move(reason));
 }
 
-void add_active(v1::ObjectView& view, uint64_t origin, const std::vector<v1::NodeInfo>& nodes, uint64_t directory_version) {
+void add_active(v1::ObjectView& view, uint64_t origin, const std::vector<v1::NodeInfo>& nodes, uint64_t directory_version,
+                uint64_t certificates_version) {
   int connected = 0, active = 0;
   bool record = is_record(view.object().spec_case());
+  bool tls = view.object().has_secret() || view.object().has_certificate();
   for (const v1::NodeInfo& node : nodes) {
     if (!node.connected()) continue;
     ++connected;
-    active += record ? node.directory_version() >= directory_version : node.config_version() >= origin;
+    active += tls ? node.certificates_version() >= certificates_version
+              : record ? node.directory_version() >= directory_version : node.config_version() >= origin;
   }
   add_condition(view, "Active", std::to_string(active) + "/" + std::to_string(connected));
 }
@@ -91,6 +95,7 @@ absl::StatusOr<v1::ApplyResponse> AdminHandlers::commit(const Builder& build) {
   }));
   out.set_version(done.version);
   out.set_directory_version(done.directory_version);
+  out.set_certificates_version(done.certificates_version);
   for (const Diagnostic& d : done.diagnostics.items()) *out.add_diagnostics() = d;
   out.set_nodes_connected(parts_.nodes->connected());
   return out;
@@ -139,6 +144,7 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
   std::vector<v1::NodeInfo> nodes = parts_.nodes->nodes();
   out.set_version(parts_.engine->version());
   uint64_t directory = parts_.engine->directory_version();
+  uint64_t certificates = parts_.engine->certificates_version();
   std::vector<SwitchRow> switches = request.name().empty() ? std::vector<SwitchRow>() : switches_in_force();
   std::map<std::string, v1::MetricsReport> reports;
   if (!request.name().empty()) reports = parts_.metrics->last_metrics();
@@ -149,12 +155,16 @@ absl::StatusOr<v1::ListObjectsResponse> AdminHandlers::list_objects(const v1::Li
       *view.mutable_object() = *o;
       add_condition(view, "Accepted", "True");
       add_condition(view, "ResolvedRefs", "True");
-      add_active(view, from[o->uid()], nodes, directory);
+      add_active(view, from[o->uid()], nodes, directory, certificates);
+      add_certificate_facts(now, *o, view);
       if (!request.name().empty()) add_facts(now, *o, nodes, view);
       add_switch_facts(switches, view);
       if (!request.name().empty() && o->has_upstream()) add_targets(reports, view);
     });
   });
+  if (!request.name().empty()) {
+    for (v1::ObjectView& view : *out.mutable_objects()) add_serving_facts(view);
+  }
   return out;
 }
 

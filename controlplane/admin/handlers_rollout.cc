@@ -83,6 +83,7 @@ absl::Status AdminHandlers::watch_rollout(const v1::WatchRolloutRequest& request
   what.directory_version = request.directory_version();
   what.switches_version = request.switches_version();
   what.endpoints_version = request.endpoints_version();
+  what.certificates_version = request.certificates_version();
   if (request.until() != v1::WatchRolloutRequest::UNTIL_UNSPECIFIED) what.until = request.until();
   Channel channel;
   uint64_t id = parts_.rollouts->watch(what, [&](const v1::RolloutStatus& state) { channel.put(state); });
@@ -226,6 +227,8 @@ absl::StatusOr<v1::StatusResponse> AdminHandlers::status() {
     for (const Hold& hold : all) out.add_holds(hold.set);
     return absl::OkStatus();
   }));
+  out.set_certificates_version(parts_.engine->certificates_version());
+  add_ending(out);
   out.set_switches_version(parts_.switches->version());
   for (const SwitchRow& row : switches_in_force()) *out.add_switches() = to_info(row);
   out.set_endpoints_version(parts_.endpoints->version());

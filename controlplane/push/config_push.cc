@@ -81,6 +81,12 @@ int ConfigPush::connected() {
   return out;
 }
 
+std::vector<CertificateHolder> ConfigPush::certificate_holders() {
+  std::vector<CertificateHolder> out;
+  impl_->thread.call([&] { out = impl_->core.certificate_holders(); });
+  return out;
+}
+
 std::vector<LackingNode> ConfigPush::lacking(const EntryTable& entries) {
   std::vector<LackingNode> out;
   impl_->thread.call([&] { out = impl_->core.lacking(entries); });

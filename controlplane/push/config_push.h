@@ -42,7 +42,7 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
   // Ends all links; whatever comes after is turned away. Idempotent.
   void stop();
 
-  // Publisher. Streams config, directory, switches and endpoints: versions rise. Stream quota: `entries` are the ENTRY_QUOTA_STATEs; the push
+  // Publisher. All streams but quota: versions rise. Stream quota: `entries` are the ENTRY_QUOTA_STATEs; the push
   // numbers that stream itself and adds the ENTRY_SHARE with the number of leased nodes (so `version` is not looked at).
   void publish(Publication publication) override;
 
@@ -52,6 +52,7 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
   RolloutHeads heads() override;
   std::vector<v1::NodeInfo> nodes() override;
   int connected() override;
+  std::vector<CertificateHolder> certificate_holders() override;
   std::vector<LackingNode> lacking(const EntryTable& entries) override;
 
   void join(std::string token, std::string node, JoinDone done) override;

@@ -14,7 +14,7 @@
 
 namespace gw {
 
-// One of the streams that are activated at once: directory, quota, switches, endpoints.
+// One of the streams that are activated at once: all but config.
 struct StreamProgress {
   uint64_t sent = 0;  // what the node holds once it has read everything; 0: unknown, the whole is next
   uint64_t applied = 0;
@@ -39,7 +39,10 @@ struct NodeSession {
   std::shared_ptr<Group> group;
   uint64_t config_base = 0;    // config version that the next offer may start from; 0: the whole is next
   uint64_t config_active = 0;  // as it said
-  StreamProgress directory, quota, switches, endpoints;
+  StreamProgress directory, quota, switches, endpoints, certificates, tickets;
+  // Of the certificates stream: what the node's Gateways need, and no more. Shared by nodes that came here by the same steps.
+  std::set<EntryKey> needed;
+  std::shared_ptr<VersionedSet> certificates_set;
 
   uint64_t config_bytes_pushed = 0;
   uint64_t offers_whole = 0;

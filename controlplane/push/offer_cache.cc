@@ -31,6 +31,7 @@ EncodedOffer OfferCache::make(const VersionedSet& set, const What& what) const {
   offer.set_base(delta.base);
   offer.set_digest(text(delta.digest));
   offer.set_needs_directory(what.needs_directory);
+  offer.set_needs_certificates(what.needs_certificates);
   offer.set_activate(what.activate);
   for (const EntryPtr& entry : delta.upserts) {
     v1::Entry& out = *offer.add_upserts();

@@ -28,6 +28,7 @@ class OfferCache {
     uint64_t base = 0;  // 0: whole
     uint64_t version = 0;
     uint64_t needs_directory = 0;
+    uint64_t needs_certificates = 0;
     bool activate = false;
   };
   // The reference is good until the next call.

@@ -48,13 +48,15 @@ PushCore::PushCore(const ConfigPushOptions& options, RolloutLog& log)
       quota_(options.history),
       switches_(options.history),
       endpoints_(options.history),
+      tickets_(options.history),
       cache_(options.lineage, options.chunk_bytes) {
   // Versions of the quota stream rise over restarts, so that what a node has from before is not taken for a newer one.
   quota_.reset(static_cast<uint64_t>(wall_ms()), EntryTable{});
 }
 
 void PushCore::restore(Publication active) {
-  needs_directory_[active.version] = active.needs_directory;
+  needs_[active.version] = {active.needs_directory, active.needs_certificates, active.needs};
+  needs_active_ = active.needs;
   groups_.restore(active);
   activation_.restore(active.version, now_ms());
 }
@@ -78,6 +80,8 @@ void PushCore::publish(Publication publication) {
     case v1::STREAM_DIRECTORY: publish_whole(directory_, publication); break;
     case v1::STREAM_SWITCHES: publish_whole(switches_, publication); break;
     case v1::STREAM_ENDPOINTS: publish_whole(endpoints_, publication); break;
+    case v1::STREAM_TICKETS: publish_whole(tickets_, publication); break;
+    case v1::STREAM_CERTIFICATES: publish_certificates(publication); break;
     case v1::STREAM_QUOTA: publish_quota(publication); break;
     default: break;
   }
@@ -86,7 +90,7 @@ void PushCore::publish(Publication publication) {
 
 void PushCore::publish_config(Publication publication) {
   uint64_t version = publication.version;
-  needs_directory_[version] = publication.needs_directory;
+  needs_[version] = {publication.needs_directory, publication.needs_certificates, publication.needs};
   unfed_.push_back(std::move(publication));
   run(activation_.published(version, now_ms()));
 }
@@ -112,7 +116,7 @@ void PushCore::feed_groups(uint64_t version) {
   groups_.drop_unused();
 }
 
-// Directory, switches, endpoints: what the store numbers, and nodes take at once.
+// Directory, switches, endpoints, tickets: what the store numbers, and nodes take at once.
 void PushCore::publish_whole(VersionedSet& set, const Publication& p) {
   cache_.clear();
   if (p.previous == 0 || p.previous != set.latest()) set.reset(p.version, *p.entries);
@@ -181,7 +185,8 @@ void PushCore::run(const ActivationSteps& steps) {
       case Kind::kSettled:
         if (step.version > groups_.latest()) feed_groups(step.version);
         groups_.settle();
-        needs_directory_.erase(needs_directory_.begin(), needs_directory_.lower_bound(step.version));
+        needs_.erase(needs_.begin(), needs_.lower_bound(step.version));
+        if (auto at = needs_.find(step.version); at != needs_.end()) needs_active_ = at->second.of;
         break;
       case Kind::kPhase:
         log_.phase(step.version, phase_name(step.phase));
@@ -192,11 +197,13 @@ void PushCore::run(const ActivationSteps& steps) {
 
 void PushCore::offer_config(NodeSession& node, const ActivationStep& step) {
   uint64_t base = step.whole ? 0 : node.config_base;
-  auto needs = needs_directory_.find(step.version);
+  auto at = needs_.find(step.version);
+  Needs needs = at != needs_.end() ? at->second : Needs();
   const EncodedOffer& offer = cache_.get(node.group->set(), {.stream = v1::STREAM_CONFIG,
                                                              .base = base,
                                                              .version = step.version,
-                                                             .needs_directory = needs != needs_directory_.end() ? needs->second : 0,
+                                                             .needs_directory = needs.directory,
+                                                             .needs_certificates = needs.certificates,
                                                              .activate = step.activate});
   node.config_bytes_pushed += offer.bytes;
   ++(offer.whole ? node.offers_whole : node.offers_delta);
@@ -204,7 +211,10 @@ void PushCore::offer_config(NodeSession& node, const ActivationStep& step) {
   if (step.activate) node.config_base = step.version;
 }
 
-const VersionedSet& PushCore::set_of(v1::Stream stream) const {
+const VersionedSet& PushCore::set_of(const NodeSession& node, v1::Stream stream) const {
+  static const VersionedSet nothing;
+  if (stream == v1::STREAM_CERTIFICATES) return node.certificates_set ? *node.certificates_set : nothing;
+  if (stream == v1::STREAM_TICKETS) return tickets_;
   if (stream == v1::STREAM_SWITCHES) return switches_;
   if (stream == v1::STREAM_ENDPOINTS) return endpoints_;
   return stream == v1::STREAM_DIRECTORY ? directory_ : quota_;
@@ -216,13 +226,16 @@ StreamProgress* PushCore::progress_of(NodeSession& node, v1::Stream stream) {
     case v1::STREAM_QUOTA: return &node.quota;
     case v1::STREAM_SWITCHES: return &node.switches;
     case v1::STREAM_ENDPOINTS: return &node.endpoints;
+    case v1::STREAM_CERTIFICATES: return &node.certificates;
+    case v1::STREAM_TICKETS: return &node.tickets;
     default: return nullptr;
   }
 }
 
 // Every stream but config: from what the node holds to the latest, activated at once.
 void PushCore::offer_stream(NodeSession& node, v1::Stream stream, bool whole) {
-  const VersionedSet& set = set_of(stream);
+  if (!speaks(node, stream)) return;
+  const VersionedSet& set = set_of(node, stream);
   StreamProgress& progress = *progress_of(node, stream);
   if (set.latest() == 0 || (!whole && progress.sent == set.latest())) return;
   const EncodedOffer& offer = cache_.get(

@@ -1,4 +1,4 @@
-// The push without its threads: sessions, groups, activation and watchers, driven by events. All on one thread.
+// The push without its threads (push_core.cc versions, push_nodes.cc nodes, push_certificates.cc who holds which certificates): sessions, groups, activation and watchers, driven by events. All on one thread.
 //
 // received() before admitted(): kept (one message) until the token has been checked.
 #pragma once
@@ -42,6 +42,7 @@ class PushCore {
   void unwatch(uint64_t id) { watches_.erase(id); }
   RolloutHeads heads() const;
   std::vector<v1::NodeInfo> nodes() const;
+  std::vector<CertificateHolder> certificate_holders() const;
   int leased() const { return static_cast<int>(activation_.leased()); }
   std::vector<LackingNode> lacking(const EntryTable& entries) const;
 
@@ -58,7 +59,7 @@ class PushCore {
     Rollouts::Fn fn;
     std::string last;  // serialized, as told
     int64_t began_ms = 0;
-    std::set<std::string> asked;  // switches, endpoints: every node that held a lease meanwhile
+    std::set<std::string> asked;  // streams that the store numbers: every node that held a lease meanwhile
   };
 
   int64_t now_ms() const { return options_.clock->mono_ns() / 1'000'000; }
@@ -66,6 +67,10 @@ class PushCore {
 
   void publish_config(Publication publication);
   void publish_whole(VersionedSet& set, const Publication& publication);
+  void publish_certificates(const Publication& publication);
+  std::set<EntryKey> needed_by(const NodeSession& node) const;
+  EntryTable certificates_of(const std::set<EntryKey>& needed) const;
+  void assign_certificates(NodeSession& node);
   void publish_quota(const Publication& publication);
   void share_changed();
   void advance_quota(const std::vector<EntryPtr>& upserts, const std::vector<EntryKey>& removals);
@@ -73,8 +78,11 @@ class PushCore {
   void run(const ActivationSteps& steps);
   void offer_config(NodeSession& node, const ActivationStep& step);
   void offer_stream(NodeSession& node, v1::Stream stream, bool whole);
-  const VersionedSet& set_of(v1::Stream stream) const;
+  const VersionedSet& set_of(const NodeSession& node, v1::Stream stream) const;
   static StreamProgress* progress_of(NodeSession& node, v1::Stream stream);
+  static const StreamProgress* progress_of(const NodeSession& node, v1::Stream stream) { return progress_of(const_cast<NodeSession&>(node), stream); }
+  // Older nodes do not know the newer streams: they are neither offered them nor waited for.
+  static bool speaks(const NodeSession& node, v1::Stream stream);
   void send(NodeSession& node, const v1::ToNode& message);
 
   void hello(Guest guest, const v1::Hello& hello);
@@ -89,17 +97,25 @@ class PushCore {
   NodeSession* node_of(const NodeLink* link);
 
   v1::RolloutStatus watched_status(Watch& watch) const;
-  v1::RolloutStatus stream_status(Watch& watch, const VersionedSet& set, StreamProgress NodeSession::*progress, uint64_t version) const;
+  v1::RolloutStatus stream_status(Watch& watch, v1::Stream stream, uint64_t latest, uint64_t version) const;
   void tell_watches();
 
   const ConfigPushOptions options_;
   RolloutLog& log_;
   Activation activation_;
   Groups groups_;
-  VersionedSet directory_, quota_, switches_, endpoints_;
+  VersionedSet directory_, quota_, switches_, endpoints_, tickets_;
+  // All of them, and who needs which by the newest configuration and by the active one.
+  std::shared_ptr<const EntryTable> certificates_ = std::make_shared<EntryTable>();
+  uint64_t certificates_version_ = 0;
+  std::shared_ptr<const CertificateNeeds> needs_latest_, needs_active_;
   OfferCache cache_;
   std::deque<Publication> unfed_;  // config versions that no group has yet: they wait behind the pending one
-  std::map<uint64_t, uint64_t> needs_directory_;  // of config versions that may still be offered
+  struct Needs {
+    uint64_t directory = 0, certificates = 0;
+    std::shared_ptr<const CertificateNeeds> of;
+  };
+  std::map<uint64_t, Needs> needs_;  // of config versions that may still be offered
   std::map<std::string, NodeSession> nodes_;
   std::map<const NodeLink*, Guest> guests_;
   std::map<const NodeLink*, std::string> links_;  // of nodes

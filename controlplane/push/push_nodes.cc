@@ -139,7 +139,8 @@ void PushCore::hello(Guest guest, const v1::Hello& hello) {
 // What it holds, as far as it is of this lineage and known here; else the whole is next.
 void PushCore::take_positions(NodeSession& node, const v1::Hello& hello) {
   node.config_base = node.config_active = 0;
-  node.directory = node.quota = node.switches = node.endpoints = StreamProgress{};
+  node.directory = node.quota = node.switches = node.endpoints = node.certificates = node.tickets = StreamProgress{};
+  assign_certificates(node);
   for (const v1::StreamPosition& have : hello.have()) {
     Digest digest;
     if (have.lineage() != text(options_.lineage) || !read_digest(have.digest(), digest)) continue;
@@ -153,7 +154,7 @@ void PushCore::take_positions(NodeSession& node, const v1::Hello& hello) {
         break;
       default:
         if (StreamProgress* progress = progress_of(node, have.stream())) {
-          if (set_of(have.stream()).holds(have.version(), digest)) progress->sent = progress->applied = have.version();
+          if (set_of(node, have.stream()).holds(have.version(), digest)) progress->sent = progress->applied = have.version();
         }
         break;
     }
@@ -170,6 +171,8 @@ void PushCore::greet(NodeSession& node) {
   node.last_seen_wall_ms = wall_ms();
   offer_stream(node, v1::STREAM_SWITCHES, false);
   offer_stream(node, v1::STREAM_ENDPOINTS, false);
+  offer_stream(node, v1::STREAM_CERTIFICATES, false);
+  offer_stream(node, v1::STREAM_TICKETS, false);
   offer_stream(node, v1::STREAM_DIRECTORY, false);
   offer_stream(node, v1::STREAM_QUOTA, false);
   uint64_t holds = node.config_base;
@@ -258,13 +261,12 @@ std::optional<v1::RolloutStatus> PushCore::status(uint64_t version) const {
 }
 
 // How far the nodes are with a stream that is activated at once. A node whose lease ends meanwhile is named, and not waited for.
-v1::RolloutStatus PushCore::stream_status(Watch& watch, const VersionedSet& set, StreamProgress NodeSession::*progress,
-                                          uint64_t version) const {
+v1::RolloutStatus PushCore::stream_status(Watch& watch, v1::Stream stream, uint64_t latest, uint64_t version) const {
   v1::RolloutStatus out;
-  bool waiting = set.latest() < version;  // on its way here from the store
+  bool waiting = latest < version;  // on its way here from the store
   bool refused = false;
   for (const auto& [name, node] : nodes_) {
-    if (node.leased) watch.asked.insert(name);
+    if (node.leased && speaks(node, stream)) watch.asked.insert(name);
   }
   for (const std::string& name : watch.asked) {
     const NodeSession& node = nodes_.at(name);
@@ -272,7 +274,7 @@ v1::RolloutStatus PushCore::stream_status(Watch& watch, const VersionedSet& set,
     row.set_node(name);
     row.set_zone(node.zone);
     row.set_connected(node.leased);
-    const StreamProgress& there = node.*progress;
+    const StreamProgress& there = *progress_of(node, stream);
     if (there.applied >= version) {
       row.set_state(v1::ACTIVE);
     } else if (there.refused >= version) {
@@ -291,11 +293,14 @@ v1::RolloutStatus PushCore::stream_status(Watch& watch, const VersionedSet& set,
 
 v1::RolloutStatus PushCore::watched_status(Watch& watch) const {
   const RolloutWatch& what = watch.what;
-  if (what.version == 0 && what.switches_version != 0) return stream_status(watch, switches_, &NodeSession::switches, what.switches_version);
-  if (what.version == 0 && what.endpoints_version != 0) return stream_status(watch, endpoints_, &NodeSession::endpoints, what.endpoints_version);
+  if (what.version == 0 && what.switches_version != 0) return stream_status(watch, v1::STREAM_SWITCHES, switches_.latest(), what.switches_version);
+  if (what.version == 0 && what.endpoints_version != 0) return stream_status(watch, v1::STREAM_ENDPOINTS, endpoints_.latest(), what.endpoints_version);
   v1::RolloutStatus out;
   bool done = true;
-  if (what.version != 0) {
+  if (what.version == 0 && what.certificates_version != 0) {
+    out = stream_status(watch, v1::STREAM_CERTIFICATES, certificates_version_, what.certificates_version);
+    done = out.final();
+  } else if (what.version != 0) {
     if (auto known = status(what.version)) {
       out = *std::move(known);
       done = activation_.settled(what.version, what.until);
@@ -308,6 +313,12 @@ v1::RolloutStatus PushCore::watched_status(Watch& watch) const {
   if (what.directory_version != 0 && !ended) {
     for (const auto& [name, node] : nodes_) {
       if (node.leased && node.directory.applied < what.directory_version) done = false;
+    }
+  }
+  if (what.version != 0 && what.certificates_version != 0 && !ended) {
+    for (const auto& [name, node] : nodes_) {
+      const StreamProgress& there = node.certificates;
+      if (node.leased && speaks(node, v1::STREAM_CERTIFICATES) && std::max(there.applied, there.refused) < what.certificates_version) done = false;
     }
   }
   out.set_final(done);
@@ -343,6 +354,7 @@ RolloutHeads PushCore::heads() const {
   if (activation_.knows(out.latest)) out.latest_phase = phase_name(activation_.phase(out.latest));
   out.directory = directory_.latest();
   out.switches = switches_.latest();
+  out.certificates = certificates_version_;
   return out;
 }
 
@@ -364,6 +376,7 @@ std::vector<v1::NodeInfo> PushCore::nodes() const {
     info.set_directory_version(node.directory.applied);
     info.set_switches_version(node.switches.applied);
     info.set_endpoints_version(node.endpoints.applied);
+    info.set_certificates_version(node.certificates.applied);
     for (const v1::BoundListener& listener : node.listeners) *info.add_listeners() = listener;
     info.set_admin(node.admin);
     info.set_last_seen_ms(node.last_seen_wall_ms);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ struct RolloutHeads {
   std::string latest_phase;  // offered, activating, active, refused, superseded, no-nodes
   uint64_t directory = 0;
   uint64_t switches = 0;
+  uint64_t certificates = 0;
 };
 
 struct RolloutWatch {
@@ -28,6 +30,7 @@ struct RolloutWatch {
   uint64_t directory_version = 0;  // 0: not waited for
   uint64_t switches_version = 0;   // 0: not waited for; else the status tells how far each node is with the switches
   uint64_t endpoints_version = 0;  // the same for the endpoints
+  uint64_t certificates_version = 0;  // the same for the certificates; beside a version or the directory it is waited for as well
   v1::WatchRolloutRequest::Until until = v1::WatchRolloutRequest::UNTIL_ACTIVE;
 };
 
@@ -58,6 +61,13 @@ struct LackingNode {
   std::string object;  // EntryData::object that needs it
 };
 
+// What a node with a lease was given of the certificates, and how far it is.
+struct CertificateHolder {
+  std::string node;
+  std::set<EntryKey> entries;
+  uint64_t applied = 0;  // version of the stream
+};
+
 class NodeDirectory {
  public:
   virtual ~NodeDirectory() = default;
@@ -65,6 +75,7 @@ class NodeDirectory {
   virtual std::vector<v1::NodeInfo> nodes() = 0;
   // Nodes with a live lease.
   virtual int connected() = 0;
+  virtual std::vector<CertificateHolder> certificate_holders() { return {}; }
   // Leased nodes that would have to hold an entry of `entries` which needs a capability that they lack: for apply's exit 8.
   // At most one line per node and capability. `entries`: all config entries as they would be.
   virtual std::vector<LackingNode> lacking(const EntryTable& entries) = 0;

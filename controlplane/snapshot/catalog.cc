@@ -29,17 +29,19 @@ ObjectPtr Catalog::get(const ObjectKey& key) const {
 
 void Catalog::index(const v1::Object& object, bool add) {
   ObjectKey from = key_of(object);
-  auto note = [&](ObjectKey to) {
+  auto note_in = [&](auto& sets, auto to) {
     if (add) {
-      dependents_[std::move(to)].insert(from);
+      sets[std::move(to)].insert(from);
       return;
     }
-    auto at = dependents_.find(to);
-    if (at == dependents_.end()) return;
+    auto at = sets.find(to);
+    if (at == sets.end()) return;
     at->second.erase(from);
-    if (at->second.empty()) dependents_.erase(at);
+    if (at->second.empty()) sets.erase(at);
   };
+  auto note = [&](ObjectKey to) { note_in(dependents_, std::move(to)); };
   add ? claims_.add(object) : claims_.remove(object);
+  for (const v1::AppIdentity& identity : object.app().identities()) note_in(identities_, identity.value());
   if (!from.owner.empty()) note({v1::Object::kTeam, "", from.owner});
   for (const Reference& r : references_of(object)) {
     for (ObjectKey& key : candidates(r.kind, from.owner, r.text)) note(std::move(key));
@@ -93,6 +95,27 @@ const std::set<ObjectKey>& Catalog::dependents(const ObjectKey& key) const {
   static const std::set<ObjectKey> none;
   auto found = dependents_.find(key);
   return found == dependents_.end() ? none : found->second;
+}
+
+SecretPtr Catalog::secret(uint64_t uid) const {
+  auto found = secrets_.find(uid);
+  return found == secrets_.end() ? nullptr : found->second;
+}
+
+SecretPtr Catalog::put_secret(uint64_t uid, SecretPtr value) {
+  SecretPtr before = secret(uid);
+  if (value) {
+    secrets_[uid] = std::move(value);
+  } else {
+    secrets_.erase(uid);
+  }
+  return before;
+}
+
+const std::set<ObjectKey>& Catalog::apps_identified_by(const std::string& value) const {
+  static const std::set<ObjectKey> none;
+  auto found = identities_.find(value);
+  return found == identities_.end() ? none : found->second;
 }
 
 void Catalog::for_each(Kind kind, const std::function<void(const v1::Object&)>& fn) const {

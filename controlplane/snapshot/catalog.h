@@ -12,6 +12,7 @@
 
 #include "controlplane/snapshot/claim_index.h"
 #include "controlplane/snapshot/object_key.h"
+#include "controlplane/snapshot/secret_value.h"
 
 namespace gw {
 
@@ -29,6 +30,10 @@ class Catalog {
   ObjectPtr put(ObjectPtr object);
   ObjectPtr erase(const ObjectKey& key);
 
+  // Values of Secrets, by the object's uid. Null: it has none here. put_secret returns what stood there before; null takes it away.
+  SecretPtr secret(uint64_t uid) const;
+  SecretPtr put_secret(uint64_t uid, SecretPtr value);
+
   // Every name that the reference could mean, in order: `owner/name`, or the own team's and then the platform's.
   static std::vector<ObjectKey> candidates(Kind kind, std::string_view owner, std::string_view text);
 
@@ -45,6 +50,9 @@ class Catalog {
   // Objects that name `key`, or would mean it if it were there; and all that a Team owns.
   const std::set<ObjectKey>& dependents(const ObjectKey& key) const;
 
+  // Apps with an identity of this value.
+  const std::set<ObjectKey>& apps_identified_by(const std::string& value) const;
+
   void for_each(Kind kind, const std::function<void(const v1::Object&)>& fn) const;
   void for_each(const std::function<void(const ObjectPtr&)>& fn) const;
   size_t count(Kind kind) const;
@@ -58,6 +66,8 @@ class Catalog {
   std::map<ObjectKey, ObjectPtr> objects_;
   std::unordered_map<uint64_t, ObjectPtr> by_uid_;
   std::map<ObjectKey, std::set<ObjectKey>> dependents_;
+  std::unordered_map<uint64_t, SecretPtr> secrets_;
+  std::map<std::string, std::set<ObjectKey>> identities_;  // of Apps, by value
   std::map<Kind, size_t> counts_;
   ClaimIndex claims_;
 };

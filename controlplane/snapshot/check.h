@@ -60,6 +60,11 @@ void check_policy(const CheckContext& c, const v1::Object& policy);
 void check_plan(const CheckContext& c, const v1::Object& plan);
 void check_api(const CheckContext& c, const v1::Object& api);
 void check_route(const CheckContext& c, const v1::Object& route);
+// Listeners' certificates and the settings that go with TLS; clients' certificates.
+void check_gateway_tls(const CheckContext& c, const v1::Object& gateway);
+void check_upstream_tls(const CheckContext& c, const v1::Object& upstream);
+void check_certificate(const CheckContext& c, const v1::Object& certificate);
+void check_identities(const CheckContext& c, const v1::Object& app);
 void check_product(const CheckContext& c, const v1::Object& product);
 void check_subscription(const CheckContext& c, const v1::Object& subscription);
 // Claims of `api`, and of every Api whose claim meets one of its own.
@@ -72,6 +77,21 @@ void check_limits(const CheckContext& c);
 void check_endpoint(const ObjectLabel& upstream, const v1::Target& target, const CompileOptions& options, DiagnosticList& out);
 // GW2001 for a loopback target behind a Gateway that serves public hosts.
 void warn_loopback(const CheckContext& c, const v1::Object& upstream);
+
+// --- What checks of certificates share, with each other and with `cert check`.
+
+// A certificate that ends within this is said to end soon.
+inline constexpr int64_t kEndsSoonS = 30 * int64_t{86'400};
+// Of every certificate of the chain but a root: GW1442 if it is not valid, GW2030 if it ends soon.
+void check_dates(const ObjectLabel& label, const std::string& path, const KeyPairFacts& pair, int64_t now_s, DiagnosticList& out);
+// GW1441 for each host that the leaf does not have. `secret`: that the leaf is of; empty: `hosts` are no object's.
+void check_hosts(const ObjectLabel& label, const std::string& secret, const google::protobuf::RepeatedPtrField<std::string>& hosts,
+                 const CertificateFacts& leaf, DiagnosticList& out);
+bool check_min_tls(const CheckContext& c, const ObjectLabel& label, const std::string& path, const std::string& value);
+// Null when it is not there, or has no value here (a warning then).
+SecretPtr secret_of(const CheckContext& c, const v1::Object& user, const std::string& path, const std::string& name);
+std::string date_text(int64_t unix_seconds);  // 2027-01-15 08:00 UTC
+std::string_view key_kind_text(CertificateFacts::Key key);
 
 // --- What checks and emission share.
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "common/base/status.h"
@@ -53,12 +54,13 @@ void check_plans_fail_open(const CheckContext& c, const v1::Object& api, const v
   }
 }
 
-// What `match` says of the path, in the form that lies below a base path; null for a regex.
-const std::string* match_path(const v1::PathMatch& path, std::string& field) {
-  if (!path.exact().empty()) return field = "exact", &path.exact();
-  if (!path.prefix().empty()) return field = "prefix", &path.prefix();
-  if (!path.template_().empty()) return field = "template", &path.template_();
-  return nullptr;
+// What `match` says of the path, in the form that lies below a base path; nothing for a regex.
+std::optional<std::string> match_path(const v1::PathMatch& path, std::string& field) {
+  if (!path.exact().empty()) return field = "exact", path.exact();
+  if (!path.prefix().empty()) return field = "prefix", path.prefix();
+  if (!path.template_().empty()) return field = "template", path.template_();
+  if (path.has_grpc()) return field = "grpc", grpc_path(path.grpc());
+  return std::nullopt;
 }
 
 void check_split(const CheckContext& c, const v1::Object& route) {
@@ -166,7 +168,7 @@ void check_route(const CheckContext& c, const v1::Object& route) {
         .set_cure("use one of the Api's hosts, or leave it out for all of them");
   }
   std::string field;
-  const std::string* path = match_path(spec.match().path(), field);
+  const std::optional<std::string> path = match_path(spec.match().path(), field);
   if (path && !path_covers(normal_base(api->api().base_path()), normal_base(*path))) {
     Diagnostic& d = c.out.error("GW1304", label, "spec.match.path." + field,
                                 *path + " is not below " + api->api().base_path() + ", the basePath of " + key_of(*api).text());

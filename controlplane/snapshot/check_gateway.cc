@@ -44,6 +44,27 @@ void check_own_listeners(const CheckContext& c, const v1::Object& gateway) {
   }
 }
 
+void check_http2(const CheckContext& c, const v1::Object& gateway) {
+  ObjectLabel label = key_of(gateway).label();
+  const auto& listeners = gateway.gateway().listeners();
+  for (int i = 0; i < listeners.size(); ++i) {
+    const Listener& l = listeners[i];
+    if (!l.has_http2_limits()) continue;
+    std::string path = "spec.listeners[" + std::to_string(i) + "].http2Limits";
+    bool http2 = l.has_http2() ? l.http2() : l.protocol() == Listener::PROTOCOL_HTTPS;
+    if (!http2) {
+      c.out.error("GW1439", label, path, "the listener speaks no HTTP/2").set_cure("set `http2: true`, or leave `http2Limits` out");
+    }
+    constexpr int64_t kStream = 65536, kConnection = 1 << 20;  // defaults
+    int64_t stream = l.http2_limits().has_stream_window() ? l.http2_limits().stream_window() : kStream;
+    int64_t connection = l.http2_limits().has_connection_window() ? l.http2_limits().connection_window() : kConnection;
+    if (stream > connection) {
+      c.out.warning("GW2024", label, path + ".streamWindow", "larger than connectionWindow, which is for all requests together")
+          .set_cure("raise connectionWindow, or lower streamWindow");
+    }
+  }
+}
+
 // What a listener opens, said once at apply.
 void warn_listeners(const CheckContext& c, const v1::Object& gateway) {
   const v1::GatewaySpec& spec = gateway.gateway();
@@ -106,6 +127,7 @@ void check_required(const CheckContext& c, const v1::Object& gateway) {
 void check_gateway(const CheckContext& c, const v1::Object& gateway) {
   check_own_listeners(c, gateway);
   check_other_listeners(c, gateway);
+  check_http2(c, gateway);
   warn_listeners(c, gateway);
   check_required(c, gateway);
   check_policy_list(c, gateway, "spec.policies", gateway.gateway().policies(), false);

@@ -14,13 +14,14 @@ struct TargetHost {
   int port = 80;
 };
 
-// The loader has checked the form http://host:port; what is unreadable here is refused by the caller.
+// The loader has checked the form http://host:port or https://host:port; what is unreadable here is refused by the caller.
 std::optional<TargetHost> parse_target(const std::string& url) {
   size_t at = url.find("://");
   if (at == std::string::npos) return std::nullopt;
   std::string rest = url.substr(at + 3);
   rest = rest.substr(0, rest.find('/'));
   TargetHost out;
+  if (url.starts_with("https://")) out.port = 443;
   size_t colon = rest.rfind(':');
   size_t bracket = rest.rfind(']');
   if (colon != std::string::npos && (bracket == std::string::npos || colon > bracket)) {

@@ -43,6 +43,8 @@ std::string visible_part(const v1::Object& object) {
   return seen.SerializeAsString();
 }
 
+bool is_tls_record(Kind kind) { return kind == v1::Object::kSecret || kind == v1::Object::kCertificate; }
+
 bool visibly_changed(const v1::Object* before, const v1::Object* after) {
   if (!before || !after) return before != after;
   return visible_part(*before) != visible_part(*after);
@@ -50,15 +52,28 @@ bool visibly_changed(const v1::Object* before, const v1::Object* after) {
 
 }  // namespace
 
-void Compiler::load(const std::vector<ObjectPtr>& objects, EntryTable entries) {
+void Compiler::load(const std::vector<ObjectPtr>& objects, const std::map<uint64_t, SecretPtr>& secrets, EntryTable entries) {
   for (const ObjectPtr& object : objects) catalog_.put(object);
+  for (const auto& [uid, value] : secrets) catalog_.put_secret(uid, value);
   entries_ = std::move(entries);
+  for (Kind kind : {v1::Object::kCertificate, v1::Object::kSecret}) {
+    catalog_.for_each(kind, [&](const v1::Object& object) {
+      if (EntryPtr entry = emit(catalog_, object)) entries_[entry->key] = entry;
+    });
+  }
 }
 
 void Compiler::put(const ObjectChange& change) {
   ObjectPtr before = change.after ? catalog_.put(change.after) : catalog_.erase(change.key);
   if (before) matches_.forget(before->uid());
+  if (before && (!change.after || change.after->uid() != before->uid())) put_secret(before->uid(), nullptr);
+  if (change.secret && change.after) put_secret(change.after->uid(), change.secret);
   journal_.objects.emplace_back(change.key, std::move(before));
+}
+
+void Compiler::put_secret(uint64_t uid, SecretPtr value) {
+  if (!value && !catalog_.secret(uid)) return;
+  journal_.secrets.emplace_back(uid, catalog_.put_secret(uid, std::move(value)));
 }
 
 void Compiler::rollback() {
@@ -66,6 +81,7 @@ void Compiler::rollback() {
     ObjectPtr undone = at->second ? catalog_.put(at->second) : catalog_.erase(at->first);
     if (undone) matches_.forget(undone->uid());
   }
+  for (auto at = journal_.secrets.rbegin(); at != journal_.secrets.rend(); ++at) catalog_.put_secret(at->first, at->second);
   for (auto at = journal_.entries.rbegin(); at != journal_.entries.rend(); ++at) {
     if (at->second) {
       entries_[at->first] = at->second;
@@ -95,6 +111,13 @@ std::set<ObjectKey> Compiler::touched() {
         }
       }
     }
+    if (is_tls_record(key.kind)) {
+      touch_users(key, out);
+      continue;
+    }
+    for (const v1::Object* side : {before.get(), now}) {
+      if (side) touch_secrets(*side, out);
+    }
     if (visibly_changed(before.get(), now)) open.push_back(key);
   }
   for (size_t at = 0; at < open.size(); ++at) {
@@ -108,6 +131,24 @@ std::set<ObjectKey> Compiler::touched() {
   return out;
 }
 
+// A Secret's or Certificate's users see whether it is there and what it holds; what these say to others stays the same.
+void Compiler::touch_users(const ObjectKey& key, std::set<ObjectKey>& out) const {
+  for (const ObjectKey& user : catalog_.dependents(key)) {
+    out.insert(user);
+    if (user.kind != v1::Object::kCertificate) continue;
+    for (const ObjectKey& gateway : catalog_.dependents(user)) out.insert(gateway);
+  }
+}
+
+// Whether a Secret is sent to nodes depends on who names it.
+void Compiler::touch_secrets(const v1::Object& user, std::set<ObjectKey>& out) const {
+  if (!user.has_gateway() && !user.has_upstream()) return;
+  for (const Reference& r : references_of(user)) {
+    const v1::Object* secret = r.kind == v1::Object::kSecret ? catalog_.referenced(user, r.kind, r.text) : nullptr;
+    if (secret) out.insert(key_of(*secret));
+  }
+}
+
 void Compiler::check(const CheckContext& c, const std::set<ObjectKey>& keys) {
   check_limits(c);
   std::set<const v1::Object*> overlaps, loopbacks;
@@ -116,9 +157,13 @@ void Compiler::check(const CheckContext& c, const std::set<ObjectKey>& keys) {
     if (!object) continue;
     check_references(c, *object);
     switch (key.kind) {
-      case v1::Object::kGateway: check_gateway(c, *object); break;
+      case v1::Object::kGateway:
+        check_gateway(c, *object);
+        check_gateway_tls(c, *object);
+        break;
       case v1::Object::kUpstream:
         check_upstream(c, *object);
+        check_upstream_tls(c, *object);
         if (c.changed.contains(key)) loopbacks.insert(object);
         break;
       case v1::Object::kPolicy: check_policy(c, *object); break;
@@ -140,6 +185,8 @@ void Compiler::check(const CheckContext& c, const std::set<ObjectKey>& keys) {
       }
       case v1::Object::kProduct: check_product(c, *object); break;
       case v1::Object::kSubscription: check_subscription(c, *object); break;
+      case v1::Object::kApp: check_identities(c, *object); break;
+      case v1::Object::kCertificate: check_certificate(c, *object); break;
       default: break;
     }
   }
@@ -158,7 +205,8 @@ void Compiler::set_entry(const EntryKey& key, EntryPtr entry, Compilation& out) 
   if (before && entry && before->bytes == entry->bytes) return;
   if (!before && !entry) return;
   journal_.entries.emplace_back(key, before);
-  EntryDelta& delta = stream_of(key.kind) == v1::STREAM_CONFIG ? out.config : out.directory;
+  v1::Stream stream = stream_of(key.kind);
+  EntryDelta& delta = stream == v1::STREAM_CONFIG ? out.config : stream == v1::STREAM_CERTIFICATES ? out.certificates : out.directory;
   if (entry) {
     entries_[key] = entry;
     delta.upserts.push_back(std::move(entry));
@@ -180,10 +228,8 @@ void Compiler::emit_all(const std::set<ObjectKey>& keys, Compilation& out) {
     const v1::Object* object = catalog_.find(key);
     if (!object) continue;
     ++out.objects_compiled;
-    if (EntryPtr entry = emit(catalog_, *object)) {
-      EntryKey at = entry->key;
-      set_entry(at, std::move(entry), out);
-    }
+    EntryPtr entry = emit(catalog_, *object);
+    if (entry || is_tls_record(key.kind)) set_entry(entry_key(*object), std::move(entry), out);
   }
 }
 
@@ -211,7 +257,12 @@ Compiled compile(const std::vector<v1::Object>& objects, const CompileOptions& o
     auto copy = std::make_shared<v1::Object>(object);
     if (copy->uid() == 0) copy->set_uid(next_uid++);
     ObjectKey key = key_of(*copy);
-    changes.push_back({std::move(key), nullptr, std::move(copy)});
+    SecretPtr secret;
+    if (copy->has_secret() && !copy->secret().value().empty()) {
+      secret = SecretValue::make(copy->secret().value(), options.now_ms, "");
+      copy->mutable_secret()->clear_value();
+    }
+    changes.push_back({std::move(key), nullptr, std::move(copy), std::move(secret)});
   }
   Compiler compiler;
   Compilation result = compiler.apply(changes, options);
@@ -219,7 +270,8 @@ Compiled compile(const std::vector<v1::Object>& objects, const CompileOptions& o
   out.diagnostics = std::move(result.diagnostics);
   if (out.diagnostics.has_errors()) return out;
   for (const auto& [key, entry] : compiler.entries()) {
-    (stream_of(key.kind) == v1::STREAM_CONFIG ? out.config : out.directory).emplace(key, entry);
+    v1::Stream stream = stream_of(key.kind);
+    (stream == v1::STREAM_CONFIG ? out.config : stream == v1::STREAM_CERTIFICATES ? out.certificates : out.directory).emplace(key, entry);
   }
   out.catalog = compiler.catalog();
   return out;

@@ -21,6 +21,7 @@ struct ObjectChange {
   ObjectKey key;
   ObjectPtr before;
   ObjectPtr after;
+  SecretPtr secret;  // of a Secret: its new value; null: it keeps the one that it has
 };
 
 // What a change does to one stream.
@@ -34,13 +35,15 @@ struct Compilation {
   DiagnosticList diagnostics;
   EntryDelta config;
   EntryDelta directory;  // Consumers, Apps, Subscriptions; keys are the engine's
+  EntryDelta certificates;
   size_t objects_compiled = 0;
 };
 
 class Compiler {
  public:
-  // Takes a state that was compiled before, unchecked. REQUIRES: empty.
-  void load(const std::vector<ObjectPtr>& objects, EntryTable entries);
+  // Takes a state that was compiled before, unchecked; entries of certificates are made here, as only the values of Secrets are
+  // stored. REQUIRES: empty.
+  void load(const std::vector<ObjectPtr>& objects, const std::map<uint64_t, SecretPtr>& secrets, EntryTable entries);
 
   // REQUIRES: keep() or rollback() since the last one without errors.
   Compilation apply(const std::vector<ObjectChange>& changes, const CompileOptions& options);
@@ -49,17 +52,21 @@ class Compiler {
 
   // With the change that was applied last.
   const Catalog& catalog() const { return catalog_; }
-  // Entries of objects, both streams.
+  // Entries of objects, all streams.
   const EntryTable& entries() const { return entries_; }
 
  private:
   struct Journal {
     std::vector<std::pair<ObjectKey, ObjectPtr>> objects;  // as they were, newest last
     std::vector<std::pair<EntryKey, EntryPtr>> entries;   // null: was not there
+    std::vector<std::pair<uint64_t, SecretPtr>> secrets;  // the same
   };
 
   void put(const ObjectChange& change);
+  void put_secret(uint64_t uid, SecretPtr value);
   std::set<ObjectKey> touched();
+  void touch_users(const ObjectKey& key, std::set<ObjectKey>& out) const;
+  void touch_secrets(const v1::Object& user, std::set<ObjectKey>& out) const;
   void check(const CheckContext& c, const std::set<ObjectKey>& keys);
   void emit_all(const std::set<ObjectKey>& keys, Compilation& out);
   void set_entry(const EntryKey& key, EntryPtr entry, Compilation& out);
@@ -70,11 +77,12 @@ class Compiler {
   Journal journal_;
 };
 
-// Everything at once, for gwctl: objects without uid get one. Findings, and the entries when there is no error.
+// Everything at once, for gwctl: objects without uid get one, and values of Secrets are taken out of them. Findings, and the entries when there is no error.
 struct Compiled {
   DiagnosticList diagnostics;
   EntryTable config;
   EntryTable directory;
+  EntryTable certificates;
   Catalog catalog;
 };
 Compiled compile(const std::vector<v1::Object>& objects, const CompileOptions& options);

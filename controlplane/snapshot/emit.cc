@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "common/crypto/base64.h"
 #include "common/crypto/digest_sum.h"
 #include "controlplane/snapshot/check.h"
+#include "controlplane/snapshot/references.h"
 #include "dataplane/snapshot/entry.h"
 
 namespace gw {
@@ -54,7 +56,30 @@ struct Emitter {
     if (spec.has_access_log()) *e.mutable_access_log() = spec.access_log();
     e.set_full_error_detail(spec.error_detail() == v1::GatewaySpec::ERROR_DETAIL_FULL);
     *e.mutable_node_labels() = spec.nodes().labels();
+    tls(spec, e);
     return e;
+  }
+
+  // Names of Certificates and Secrets are uids from here on.
+  void tls(const v1::GatewaySpec& spec, v1::GatewayEntry& e) const {
+    for (v1::Listener& listener : *e.mutable_listeners()) {
+      if (listener.protocol() == v1::Listener::PROTOCOL_HTTPS) {
+        v1::ListenerCertificates& out = *e.add_certificates();
+        out.set_listener(listener.name());
+        uids(v1::Object::kCertificate, listener.certificates(), out.mutable_certificates());
+        if (!listener.default_certificate().empty()) out.set_default_certificate(uid(v1::Object::kCertificate, listener.default_certificate()));
+      }
+      listener.clear_certificates();
+      listener.clear_default_certificate();
+    }
+    for (const v1::ClientAuth& auth : spec.client_auth()) {
+      v1::ClientAuthEntry& out = *e.add_client_auth();
+      *out.mutable_hosts() = auth.hosts();
+      out.set_mode(auth.mode());
+      if (auth.has_trust()) out.set_trust(uid(v1::Object::kSecret, auth.trust().secret()));
+      if (auth.has_crl()) out.set_crl(uid(v1::Object::kSecret, auth.crl().secret()));
+      out.set_header(auth.header().empty() ? "x-gw-client-certificate" : auth.header());
+    }
   }
 
   v1::ApiEntry api() const {
@@ -111,7 +136,20 @@ struct Emitter {
     if (spec.has_rewrite()) *e.mutable_rewrite() = spec.rewrite();
     e.set_unmetered(spec.has_metered() && !spec.metered());
     if (spec.has_websocket()) *e.mutable_websocket() = spec.websocket();
+    e.set_grpc_web(spec.grpc_web());
     target(spec.to(), e);
+    return e;
+  }
+
+  v1::UpstreamTlsEntry upstream_tls(const v1::UpstreamTls& spec) const {
+    v1::UpstreamTlsEntry e;
+    if (spec.has_ca()) e.set_ca(uid(v1::Object::kSecret, spec.ca().secret()));
+    if (spec.has_client_certificate()) e.set_client_certificate(uid(v1::Object::kSecret, spec.client_certificate().secret()));
+    e.set_server_name(spec.server_name());
+    *e.mutable_names() = spec.names();
+    *e.mutable_pins() = spec.pins();
+    e.set_min_tls(spec.min_tls().empty() ? "1.2" : spec.min_tls());
+    e.set_unverified(spec.has_verify() && !spec.verify());
     return e;
   }
 
@@ -128,6 +166,9 @@ struct Emitter {
     if (object.upstream().proxy_protocol() != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
       e.set_proxy_protocol(object.upstream().proxy_protocol());
     }
+    if (spec.protocol() != v1::UpstreamSpec::PROTOCOL_UNSPECIFIED) e.set_protocol(spec.protocol());
+    if (spec.has_http2()) *e.mutable_http2() = spec.http2();
+    if (spec.has_tls()) *e.mutable_tls() = upstream_tls(spec.tls());
     return e;
   }
 
@@ -160,6 +201,11 @@ struct Emitter {
     e.set_consumer(uid(v1::Object::kConsumer, object.app().consumer()));
     e.set_suspended(object.app().suspended());
     e.set_live(object.app().keys() != v1::AppSpec::KEYS_TEST);
+    for (const v1::AppIdentity& identity : object.app().identities()) {
+      v1::AppIdentityEntry& out = *e.add_identities();
+      out.set_policy(uid(v1::Object::kPolicy, identity.policy()));
+      out.set_value(identity.value());
+    }
     return e;
   }
 
@@ -169,6 +215,43 @@ struct Emitter {
     e.set_product(uid(v1::Object::kProduct, object.subscription().product()));
     e.set_plan(uid(v1::Object::kPlan, object.subscription().plan()));
     return e;
+  }
+
+  std::string secret_bytes(const std::string& name) const {
+    SecretPtr value = name.empty() ? nullptr : catalog.secret(uid(v1::Object::kSecret, name));
+    return value ? value->bytes : std::string();
+  }
+
+  v1::CertificateEntry certificate() const {
+    const v1::CertificateSpec& spec = object.certificate();
+    auto e = named<v1::CertificateEntry>();
+    *e.mutable_hosts() = spec.hosts();
+    for (const v1::KeyPair& pair : spec.key_pairs()) {
+      v1::KeyPairData& out = *e.add_key_pairs();
+      out.set_pem(secret_bytes(pair.secret()));
+      if (!pair.ocsp().empty()) out.set_ocsp(from_base64(secret_bytes(pair.ocsp())).value_or(""));
+    }
+    e.set_min_tls(spec.min_tls().empty() ? "1.2" : spec.min_tls());
+    return e;
+  }
+
+  v1::SecretEntry secret() const {
+    auto e = named<v1::SecretEntry>();
+    if (SecretPtr value = catalog.secret(object.uid())) e.set_value(value->bytes);
+    return e;
+  }
+
+  // Nodes get a Secret by itself where a Gateway or Upstream names it; a Certificate's are in the Certificate's entry.
+  bool goes_to_nodes() const {
+    if (!object.has_secret()) return true;
+    for (const ObjectKey& user : catalog.dependents(key_of(object))) {
+      const v1::Object* found = user.kind == v1::Object::kGateway || user.kind == v1::Object::kUpstream ? catalog.find(user) : nullptr;
+      if (!found) continue;
+      for (const Reference& r : references_of(*found)) {
+        if (r.kind == v1::Object::kSecret && catalog.referenced(*found, r.kind, r.text) == &object) return true;
+      }
+    }
+    return false;
   }
 
   std::string bytes() const {
@@ -182,6 +265,8 @@ struct Emitter {
       case v1::Object::kConsumer: return consumer().SerializeAsString();
       case v1::Object::kApp: return app().SerializeAsString();
       case v1::Object::kSubscription: return subscription().SerializeAsString();
+      case v1::Object::kCertificate: return certificate().SerializeAsString();
+      case v1::Object::kSecret: return secret().SerializeAsString();
       default: return "";
     }
   }
@@ -192,6 +277,10 @@ void refer(std::vector<EntryKey>& out, v1::EntryKind kind, const Uids& uids) {
   for (uint64_t uid : uids) refer(out, kind, uid);
 }
 
+void refer_one(std::vector<EntryKey>& out, v1::EntryKind kind, uint64_t uid) {
+  if (uid != 0) refer(out, kind, uid);  // 0: none
+}
+
 std::vector<EntryKey> references_of_entry(v1::EntryKind kind, const std::string& bytes) {
   std::vector<EntryKey> out;
   if (kind == v1::ENTRY_GATEWAY) {
@@ -199,6 +288,19 @@ std::vector<EntryKey> references_of_entry(v1::EntryKind kind, const std::string&
     e.ParseFromString(bytes);
     refer(out, v1::ENTRY_POLICY, e.policies());
     refer(out, v1::ENTRY_POLICY, e.required());
+    for (const v1::ListenerCertificates& listener : e.certificates()) {
+      refer(out, v1::ENTRY_CERTIFICATE, listener.certificates());
+      refer_one(out, v1::ENTRY_CERTIFICATE, listener.default_certificate());
+    }
+    for (const v1::ClientAuthEntry& auth : e.client_auth()) {
+      refer_one(out, v1::ENTRY_SECRET, auth.trust());
+      refer_one(out, v1::ENTRY_SECRET, auth.crl());
+    }
+  } else if (kind == v1::ENTRY_UPSTREAM) {
+    v1::UpstreamEntry e;
+    e.ParseFromString(bytes);
+    refer_one(out, v1::ENTRY_SECRET, e.tls().ca());
+    refer_one(out, v1::ENTRY_SECRET, e.tls().client_certificate());
   } else if (kind == v1::ENTRY_API) {
     v1::ApiEntry e;
     e.ParseFromString(bytes);
@@ -232,7 +334,8 @@ EntryKey entry_key(const v1::Object& object) {
       {v1::Object::kRoute, v1::ENTRY_ROUTE},       {v1::Object::kUpstream, v1::ENTRY_UPSTREAM},
       {v1::Object::kPolicy, v1::ENTRY_POLICY},     {v1::Object::kPlan, v1::ENTRY_PLAN},
       {v1::Object::kConsumer, v1::ENTRY_CONSUMER}, {v1::Object::kApp, v1::ENTRY_APP},
-      {v1::Object::kSubscription, v1::ENTRY_SUBSCRIPTION}};
+      {v1::Object::kSubscription, v1::ENTRY_SUBSCRIPTION},
+      {v1::Object::kCertificate, v1::ENTRY_CERTIFICATE}, {v1::Object::kSecret, v1::ENTRY_SECRET}};
   auto found = kinds.find(object.spec_case());
   return {found == kinds.end() ? v1::ENTRY_KIND_UNSPECIFIED : found->second, object.uid()};
 }
@@ -251,10 +354,13 @@ EntryPtr make_entry(const EntryKey& key, std::string bytes, std::string object) 
 EntryPtr emit(const Catalog& catalog, const v1::Object& object) {
   EntryKey key = entry_key(object);
   if (key.kind == v1::ENTRY_KIND_UNSPECIFIED) return nullptr;
-  return make_entry(key, Emitter{catalog, object}.bytes(), key_of(object).text());
+  Emitter emitter{catalog, object};
+  return emitter.goes_to_nodes() ? make_entry(key, emitter.bytes(), key_of(object).text()) : nullptr;
 }
 
 v1::Stream stream_of(v1::EntryKind kind) {
+  if (kind >= v1::ENTRY_TICKET_KEY) return v1::STREAM_TICKETS;
+  if (kind >= v1::ENTRY_CERTIFICATE) return v1::STREAM_CERTIFICATES;
   if (kind >= v1::ENTRY_ENDPOINT) return v1::STREAM_ENDPOINTS;
   if (kind >= v1::ENTRY_API_SWITCH) return v1::STREAM_SWITCHES;
   if (kind >= v1::ENTRY_SHARE) return v1::STREAM_QUOTA;

@@ -9,7 +9,7 @@
 
 namespace gw {
 
-// The entry that nodes hold for `object`, or null for kinds that nodes do not see (Team, Product).
+// The entry that nodes hold for `object`, or null for kinds that nodes do not see (Team, Product), and for a Secret that none needs.
 // REQUIRES: the checks found no error.
 EntryPtr emit(const Catalog& catalog, const v1::Object& object);
 

@@ -17,6 +17,7 @@ inline constexpr KindLimit kKindLimits[] = {
     {v1::Object::kApi, 20'000},         {v1::Object::kRoute, 100'000},    {v1::Object::kPolicy, 20'000},
     {v1::Object::kPlan, 2'000},         {v1::Object::kProduct, 5'000},    {v1::Object::kConsumer, 200'000},
     {v1::Object::kApp, 200'000},        {v1::Object::kSubscription, 400'000},
+    {v1::Object::kSecret, 5'000},       {v1::Object::kCertificate, 5'000},
 };
 
 // Serialized size of one object.

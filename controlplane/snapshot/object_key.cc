@@ -39,7 +39,8 @@ Kind kind_from_name(std::string_view name) {
 }
 
 bool is_record(Kind kind) {
-  return kind == v1::Object::kConsumer || kind == v1::Object::kApp || kind == v1::Object::kSubscription;
+  return kind == v1::Object::kConsumer || kind == v1::Object::kApp || kind == v1::Object::kSubscription || kind == v1::Object::kSecret ||
+         kind == v1::Object::kCertificate;
 }
 
 ObjectKey key_of(const v1::Object& object) {

@@ -22,7 +22,7 @@ inline constexpr std::string_view kPlatformTeam = "platform";
 std::string_view kind_name(Kind kind);
 // SPEC_NOT_SET when there is no such kind.
 Kind kind_from_name(std::string_view name);
-// Consumer, App, Subscription: beside versions, never undone.
+// Consumer, App, Subscription, Secret, Certificate: beside versions, never undone.
 bool is_record(Kind kind);
 
 struct ObjectKey {

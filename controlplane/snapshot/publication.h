@@ -26,6 +26,9 @@ struct EntryData {
 using EntryPtr = std::shared_ptr<const EntryData>;
 using EntryTable = std::map<EntryKey, EntryPtr>;
 
+struct GatewayNeeds;
+using CertificateNeeds = std::map<EntryKey, GatewayNeeds>;  // certificate_needs.h
+
 struct Publication {
   v1::Stream stream = v1::STREAM_UNSPECIFIED;
   Lineage lineage{};
@@ -35,6 +38,9 @@ struct Publication {
   std::vector<EntryPtr> upserts;
   std::vector<EntryKey> removals;
   uint64_t needs_directory = 0;  // config: directory version that nodes must have first
+  uint64_t needs_certificates = 0;  // config: the same of the certificates
+  // config, certificates: who needs what, with this version's configuration. Null: nobody anything.
+  std::shared_ptr<const CertificateNeeds> needs;
 };
 
 // Implemented by push; called by the server after the store's transaction has committed, in version order per stream.

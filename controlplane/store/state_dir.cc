@@ -81,7 +81,8 @@ StatePaths::StatePaths(std::string d)
       lock(dir + "/lock"),
       lineage(dir + "/lineage.json"),
       admin_token(dir + "/admin.token"),
-      address(dir + "/address") {}
+      address(dir + "/address"),
+      master_key(dir + "/master.key") {}
 
 absl::StatusOr<StateLock> StateLock::take(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

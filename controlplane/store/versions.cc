@@ -11,7 +11,7 @@ namespace gw {
 namespace {
 
 constexpr char kVersionColumns[] =
-    "SELECT number, lineage, digest, actor, message, set_name, created_at_ms, phase, undoes, needs_directory FROM versions ";
+    "SELECT number, lineage, digest, actor, message, set_name, created_at_ms, phase, undoes, needs_directory, needs_certificates FROM versions ";
 
 template <class Array>
 std::string_view bytes_of(const Array& array) {
@@ -36,6 +36,7 @@ VersionRow read_version(const Row& row) {
   v.phase = row.text(7);
   v.undoes = row.id(8);
   v.needs_directory = row.id(9);
+  v.needs_certificates = row.id(10);
   return v;
 }
 
@@ -59,9 +60,9 @@ absl::StatusOr<std::vector<VersionRow>> query_versions(Connection& db, const std
 absl::Status insert_version(Connection& db, const VersionRow& v) {
   return db.run(
       "INSERT INTO versions (number, lineage, digest, actor, message, set_name, created_at_ms, phase, undoes, "
-      "needs_directory) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+      "needs_directory, needs_certificates) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
       {v.number, Blob{bytes_of(v.lineage)}, Blob{bytes_of(v.digest)}, v.actor, v.message, v.set, v.created_at_ms, v.phase,
-       v.undoes, v.needs_directory});
+       v.undoes, v.needs_directory, v.needs_certificates});
 }
 
 absl::StatusOr<std::optional<VersionRow>> find_version(Connection& db, uint64_t number) {

@@ -23,6 +23,7 @@ struct VersionRow {
   std::string phase;          // offered, activating, active, refused, superseded, no-nodes
   uint64_t undoes = 0;
   uint64_t needs_directory = 0;
+  uint64_t needs_certificates = 0;
 };
 
 absl::Status insert_version(Connection& db, const VersionRow& row);

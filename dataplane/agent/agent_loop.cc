@@ -225,6 +225,8 @@ void AgentLoop::publish_status() {
   mine_.quota_version = streams_.quota_version();
   mine_.switches_version = streams_.switches_version();
   mine_.endpoints_version = streams_.endpoints_version();
+  mine_.certificates_version = streams_.certificates_version();
+  mine_.tickets_version = streams_.tickets_version();
   mine_.persisted_config_version = streams_.persisted_version();
   mine_.versions_refused = streams_.refused();
   std::lock_guard lock(status_mu_);

@@ -58,6 +58,10 @@ std::string AgentStreams::load(const LastGood& content, bool on_disk) {
   if (at != content.end() && switches_version() == 0) offered_switches(at->second);
   at = content.find(v1::STREAM_ENDPOINTS);
   if (at != content.end() && endpoints_version() == 0) offered_endpoints(at->second);
+  at = content.find(v1::STREAM_CERTIFICATES);
+  if (at != content.end() && certificates_version() == 0) offered_certificates(at->second);
+  at = content.find(v1::STREAM_TICKETS);
+  if (at != content.end() && tickets_version() == 0) offered_tickets(at->second);
   at = content.find(v1::STREAM_CONFIG);
   if (at == content.end()) return {};
   auto result = config_.prepare(at->second);
@@ -79,6 +83,8 @@ void AgentStreams::offered(v1::Offer offer) {
     case v1::STREAM_QUOTA: offered_quota(offer); return;
     case v1::STREAM_SWITCHES: offered_switches(offer); return;
     case v1::STREAM_ENDPOINTS: offered_endpoints(offer); return;
+    case v1::STREAM_CERTIFICATES: offered_certificates(offer); return;
+    case v1::STREAM_TICKETS: offered_tickets(offer); return;
     default: spdlog::warn("an offer of stream {} is not known to this build", static_cast<int>(offer.stream()));
   }
 }
@@ -87,11 +93,28 @@ void AgentStreams::offered_config(v1::Offer offer) {
   abandon_pending();
   held_.reset();
   ack(v1::STREAM_CONFIG, offer.version(), v1::RECEIVED);
-  if (offer.needs_directory() > directory_version()) {
-    held_ = std::move(offer);
-    return;
+  held_ = std::move(offer);
+  try_held();
+}
+
+bool AgentStreams::has_needs(const v1::Offer& config) const {
+  return config.needs_directory() <= directory_version() && config.needs_certificates() <= certificates_version();
+}
+
+// The configuration that waits, if what it waits for has come, or will not.
+void AgentStreams::try_held() {
+  if (!held_) return;
+  if (has_needs(*held_)) {
+    v1::Offer config = *std::exchange(held_, std::nullopt);
+    if (prepare_config(config) && config.activate()) activate_pending();
+  } else if (held_->needs_certificates() > certificates_version() && held_->needs_certificates() <= certificates_refused_) {
+    uint64_t version = std::exchange(held_, std::nullopt)->version();
+    config_fresh_ = false;
+    DiagnosticList why;
+    why.error("GW3031", {}, "", "it needs version " + std::to_string(certificates_refused_) + " of the certificates, which this node refused")
+        .set_cure("mend the certificates that `gwctl cert check` names, then apply again");
+    refuse(v1::STREAM_CONFIG, version, v1::REFUSED, why);
   }
-  if (prepare_config(offer) && offer.activate()) activate_pending();
 }
 
 bool AgentStreams::lacks_capability(const v1::Offer& offer, DiagnosticList& out) const {
@@ -197,31 +220,27 @@ void AgentStreams::connected() {
   if (newest.clear_before) ack(v1::STREAM_CONFIG, newest.version, v1::DRAINED);
 }
 
+template <class Result>
+bool AgentStreams::ready(const v1::Offer& offer, const Result& result) {
+  if (result.outcome == PrepareOutcome::kReady) return true;
+  refuse(offer.stream(), offer.version(), result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
+  return false;
+}
+
 void AgentStreams::offered_directory(const v1::Offer& offer) {
   auto result = directory_.prepare(offer);
   directory_fresh_ = result.outcome == PrepareOutcome::kReady;
-  if (result.outcome != PrepareOutcome::kReady) {
-    refuse(v1::STREAM_DIRECTORY, offer.version(),
-           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
-    return;
-  }
+  if (!ready(offer, result)) return;
   sink_.directory(result.directory);
   directory_.commit(std::move(result));
   ++change_;
   ack(v1::STREAM_DIRECTORY, offer.version(), v1::ACTIVE);
-  if (held_ && held_->needs_directory() <= directory_version()) {
-    v1::Offer config = *std::exchange(held_, std::nullopt);
-    if (prepare_config(config) && config.activate()) activate_pending();
-  }
+  try_held();
 }
 
 void AgentStreams::offered_quota(const v1::Offer& offer) {
   auto result = quota_.prepare(offer);
-  if (result.outcome != PrepareOutcome::kReady) {
-    refuse(v1::STREAM_QUOTA, offer.version(),
-           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
-    return;
-  }
+  if (!ready(offer, result)) return;
   quota_.commit(std::move(result));
   sink_.quota(quota_.with_stale(stale_));
   ++change_;
@@ -230,11 +249,7 @@ void AgentStreams::offered_quota(const v1::Offer& offer) {
 
 void AgentStreams::offered_switches(const v1::Offer& offer) {
   auto result = switches_.prepare(offer);
-  if (result.outcome != PrepareOutcome::kReady) {
-    refuse(v1::STREAM_SWITCHES, offer.version(),
-           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
-    return;
-  }
+  if (!ready(offer, result)) return;
   switches_.commit(std::move(result));
   sink_.switches(switches_.switches());
   ++change_;
@@ -243,15 +258,38 @@ void AgentStreams::offered_switches(const v1::Offer& offer) {
 
 void AgentStreams::offered_endpoints(const v1::Offer& offer) {
   auto result = endpoints_.prepare(offer);
-  if (result.outcome != PrepareOutcome::kReady) {
-    refuse(v1::STREAM_ENDPOINTS, offer.version(),
-           result.outcome == PrepareOutcome::kMismatch ? v1::MISMATCH : v1::REFUSED, result.diagnostics);
-    return;
-  }
+  if (!ready(offer, result)) return;
   endpoints_.commit(std::move(result));
   sink_.endpoints(endpoints_.endpoints());
   ++change_;
   ack(v1::STREAM_ENDPOINTS, offer.version(), v1::ACTIVE);
+}
+
+void AgentStreams::offered_tickets(const v1::Offer& offer) {
+  auto result = tickets_.prepare(offer);
+  if (!ready(offer, result)) return;
+  tickets_.commit(std::move(result));
+  sink_.tickets(tickets_.keys());
+  ++change_;
+  ack(v1::STREAM_TICKETS, offer.version(), v1::ACTIVE);
+}
+
+void AgentStreams::offered_certificates(const v1::Offer& offer) {
+  auto result = certificates_.prepare(offer);
+  if (result.outcome == PrepareOutcome::kReady) {
+    if (absl::Status status = sink_.certificates(result.table); !status.ok()) {
+      if (!diagnostics_of(status, result.diagnostics)) result.diagnostics.error("GW3030", {}, "", message_of(status));
+      result.outcome = PrepareOutcome::kRefused;
+    }
+  }
+  if (ready(offer, result)) {
+    certificates_.commit(std::move(result));
+    ++change_;
+    ack(v1::STREAM_CERTIFICATES, offer.version(), v1::ACTIVE);
+  } else if (result.outcome == PrepareOutcome::kRefused) {
+    certificates_refused_ = std::max(certificates_refused_, offer.version());
+  }
+  try_held();
 }
 
 void AgentStreams::set_stale(bool stale) {
@@ -292,6 +330,8 @@ std::vector<v1::StreamPosition> AgentStreams::positions() const {
   if (quota_version() > 0) out.push_back(position(v1::STREAM_QUOTA, quota_.state()));
   if (switches_version() > 0) out.push_back(position(v1::STREAM_SWITCHES, switches_.state()));
   if (endpoints_version() > 0) out.push_back(position(v1::STREAM_ENDPOINTS, endpoints_.state()));
+  if (certificates_version() > 0) out.push_back(position(v1::STREAM_CERTIFICATES, certificates_.state()));
+  if (tickets_version() > 0) out.push_back(position(v1::STREAM_TICKETS, tickets_.state()));
   return out;
 }
 
@@ -305,6 +345,8 @@ LastGood AgentStreams::whole() const {
   if (quota_version() > 0) out[v1::STREAM_QUOTA] = quota_.whole();
   if (switches_version() > 0) out[v1::STREAM_SWITCHES] = switches_.whole();
   if (endpoints_version() > 0) out[v1::STREAM_ENDPOINTS] = endpoints_.whole();
+  if (certificates_version() > 0) out[v1::STREAM_CERTIFICATES] = certificates_.whole();
+  if (tickets_version() > 0) out[v1::STREAM_TICKETS] = tickets_.whole();
   return out;
 }
 

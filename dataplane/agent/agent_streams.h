@@ -14,10 +14,12 @@
 
 #include "dataplane/agent/last_good.h"
 #include "dataplane/agent/node_sink.h"
+#include "dataplane/snapshot/certificates.h"
 #include "dataplane/snapshot/directory_builder.h"
 #include "dataplane/snapshot/snapshot_builder.h"
 #include "dataplane/snapshot/endpoints.h"
 #include "dataplane/snapshot/switches.h"
+#include "dataplane/snapshot/tickets.h"
 #include "gw/v1/config_sync.pb.h"
 
 namespace gw {
@@ -49,6 +51,8 @@ class AgentStreams {
   uint64_t quota_version() const { return quota_.state().version; }
   uint64_t switches_version() const { return switches_.state().version; }
   uint64_t endpoints_version() const { return endpoints_.state().version; }
+  uint64_t certificates_version() const { return certificates_.state().version; }
+  uint64_t tickets_version() const { return tickets_.state().version; }
   uint64_t refused() const { return refused_; }
   uint64_t persisted_version() const { return persisted_version_; }
   // The last offer of the stream was taken: what is held is what the control plane has.
@@ -76,6 +80,13 @@ class AgentStreams {
   void offered_quota(const v1::Offer& offer);
   void offered_switches(const v1::Offer& offer);
   void offered_endpoints(const v1::Offer& offer);
+  void offered_certificates(const v1::Offer& offer);
+  void offered_tickets(const v1::Offer& offer);
+  // Whether what was prepared may be put in force; says so to the control plane if not.
+  template <class Result>
+  bool ready(const v1::Offer& offer, const Result& result);
+  bool has_needs(const v1::Offer& config) const;
+  void try_held();
   bool lacks_capability(const v1::Offer& offer, DiagnosticList& out) const;
   bool prepare_config(const v1::Offer& offer);
   void activate_pending();
@@ -93,8 +104,11 @@ class AgentStreams {
   QuotaBuilder quota_;
   SwitchesBuilder switches_;
   EndpointsBuilder endpoints_;
+  CertificatesBuilder certificates_;
+  TicketKeysBuilder tickets_;
   std::optional<SnapshotBuilder::Result> pending_;  // prepared in builder and sink
-  std::optional<v1::Offer> held_;                   // waits for a directory version
+  std::optional<v1::Offer> held_;                   // waits for a version of the directory or the certificates
+  uint64_t certificates_refused_ = 0;               // newest version of them that was refused
   std::deque<Activation> activations_;
   uint64_t change_ = 0;
   uint64_t refused_ = 0;

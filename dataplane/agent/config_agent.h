@@ -58,6 +58,8 @@ struct AgentStatus {
   uint64_t quota_version = 0;
   uint64_t switches_version = 0;
   uint64_t endpoints_version = 0;
+  uint64_t certificates_version = 0;
+  uint64_t tickets_version = 0;
   uint64_t persisted_config_version = 0;
   uint64_t versions_refused = 0;
   std::string persist_error;  // why the last write to disk failed; empty: it did not

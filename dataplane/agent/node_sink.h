@@ -15,6 +15,8 @@ class Directory;  // dataplane/snapshot
 class QuotaView;  // dataplane/snapshot
 class Switches;   // dataplane/snapshot
 class Endpoints;  // dataplane/snapshot
+class CertificateTable;  // dataplane/snapshot
+class TicketKeys;        // dataplane/snapshot
 
 // All calls come from the agent's thread, one after another. The sink outlives ConfigAgent::stop().
 //
@@ -42,6 +44,10 @@ class NodeSink {
   virtual void quota(std::shared_ptr<const QuotaView> quota) = 0;
   virtual void switches(std::shared_ptr<const Switches> switches) = 0;
   virtual void endpoints(std::shared_ptr<const Endpoints> endpoints) = 0;
+  virtual void tickets(std::shared_ptr<const TicketKeys> keys) = 0;
+  // The same, unless they cannot be served from: then the status carries Diagnostics, the version is refused with them, and what
+  // was there before stays in force.
+  virtual absl::Status certificates(std::shared_ptr<const CertificateTable> table) = 0;
 
   // What is bound now, for Hello and Ack.
   virtual std::vector<v1::BoundListener> listeners() = 0;

@@ -28,6 +28,42 @@ bool Exchange::way_is_free() {
   return false;
 }
 
+// By its listener. False: the request has been answered, for it belongs on TLS, or on a connection that was made for its host.
+bool Exchange::door_is_right() {
+  const std::shared_ptr<const TlsInfo>& tls = downstream_->connection().tls;
+  for (const std::string& name : ctx_.gateway->client_auth_headers) request_.headers.remove(name);
+  if (tls != nullptr) {
+    ctx_.certificate = tls->client.get();
+    if (tls->covers(request_.host)) return true;
+    refuse(Reason::kMisdirected, "this connection's TLS was made for another host");
+    return false;
+  }
+  if (listener_ == nullptr || !listener_->redirect_to_https) return true;
+  std::string to = "https://" + std::string(request_.host);
+  if (listener_->https_port != 443) to += ":" + std::to_string(listener_->https_port);
+  if (request_.target != "*") to += request_.target;
+  LocalResponse local;
+  local.status = 308;
+  local.has_own_body = true;
+  HeaderField location{"location", arena_.copy(to), HeaderId::kLocation};
+  local.headers = &location;
+  local.header_count = 1;
+  respond(local, {});
+  return false;
+}
+
+void Exchange::tell_client_certificate() {
+  if (ctx_.certificate == nullptr) return;
+  request_.headers.add(ctx_.certificate->header, ctx_.certificate->text);
+}
+
+// RFC 6797 §7.1: one field, over TLS alone.
+void Exchange::add_hsts() {
+  if (listener_ == nullptr || listener_->tls.hsts.empty()) return;
+  response_.headers.remove("strict-transport-security");
+  response_.headers.add("strict-transport-security", listener_->tls.hsts);
+}
+
 // By an operator's switch. `answer` null: it is not.
 bool Exchange::stopped(LocalResponse* answer, Counter counter) {
   if (answer == nullptr) return false;

@@ -87,6 +87,8 @@ Exchange::Tried Exchange::attempt() {
     target_cookie_ = {};
   }
   record_.target = arena_.copy(upstream_->target());
+  // Trailers do not cross from one version to the other.
+  if (request_.wants_trailers && upstream_->http2() != downstream_->connection().http2) request_.wants_trailers = false;
   upstream_->send_head(request_);
   if (ctx_.route->mirror() != nullptr && record_.attempts == 1) {
     mirror_ = env_.mirrors->begin(*ctx_.route, *tables_->tables.snapshot, request_);

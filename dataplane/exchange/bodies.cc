@@ -106,6 +106,7 @@ void Exchange::pipe_response(Decision d, bool last, const HeaderList* trailers) 
 
 // After the first piece, which has shown that both ends are there.
 void Exchange::splice_request() {
+  if (downstream_->connection().http2 || upstream_->http2()) return;  // frames are made here
   if (step_ != Step::kForward || request_pipe_ != nullptr || mirror_ != nullptr || replaying_ || downstream_paused_) return;
   if (request_.content_length - static_cast<int64_t>(record_.request_bytes) < kSpliceFrom) return;
   TcpStream* sink = upstream_->splice_sink();
@@ -126,7 +127,7 @@ void Exchange::on_request_spliced(uint64_t bytes, bool last, bool full) {
 }
 
 void Exchange::splice_response() {
-  if (response_pipe_ != nullptr) return;
+  if (response_pipe_ != nullptr || downstream_->connection().http2 || upstream_->http2()) return;
   if (response_.content_length - static_cast<int64_t>(record_.response_bytes) < kSpliceFrom) return;
   TcpStream* sink = downstream_->splice_sink();
   if (sink != nullptr) env_.stats->count(upstream_->splice_body(*sink) ? Counter::kBodiesSpliced : Counter::kSplicePipesFull);

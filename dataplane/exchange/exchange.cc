@@ -38,9 +38,10 @@ Exchange::Exchange(ExchangeEnv& env)
 Exchange::~Exchange() = default;
 
 DownstreamEvents& Exchange::open(DownstreamStream& stream, PinnedTables& tables, const GatewayConfig* gateway,
-                                 uint32_t log_target, ExchangeRef ref) {
+                                 const ListenerConfig* listener, uint32_t log_target, ExchangeRef ref) {
   downstream_ = &stream;
   tables_ = &tables;
+  listener_ = listener;
   log_target_ = log_target;
   step_ = Step::kHead;
   ctx_ = PolicyContext{};
@@ -63,6 +64,7 @@ void Exchange::recycle() {
   downstream_ = nullptr;
   upstream_ = nullptr;
   tables_ = nullptr;
+  listener_ = nullptr;
   upstream_config_ = nullptr;
   attempt_ = {};
   avoid_ = nullptr;
@@ -88,7 +90,11 @@ void Exchange::begin(int64_t now_ns) {
   ctx_.now_ns = now_ns;
   ctx_.wall_ns = now_ns + env_.wall_offset_ns;
   ++env_.stats->gauges().active_requests;
-  const IpAddress& peer = downstream_->connection().peer;
+  const ConnectionInfo& connection = downstream_->connection();
+  if (connection.http2) env_.stats->count(Counter::kHttp2Requests);
+  record_.protocol = connection.http2 ? "2" : connection.http10 ? "1.0" : "1.1";
+  const IpAddress& peer = connection.peer;
+  ctx_.over_tls = connection.tls != nullptr;
   if (ctx_.gateway != nullptr && !ctx_.gateway->trusted_proxies.empty()) {
     ctx_.peer_trusted = ctx_.gateway->trusted_proxies.contains(peer);
   }
@@ -112,6 +118,7 @@ void Exchange::on_request_head() {
     refuse(Reason::kNotReady, "the node has no configuration for this listener", 0, true);
     return;
   }
+  if (!door_is_right()) return;
   const Switches& switches = *tables_->tables.switches;
   if (switches.any() && stopped(blocked_answer(switches, ctx_.client, ctx_.wall_ns, arena_), Counter::kRequestsBlocked)) return;
   if (request_.headers.maybe_has(HeaderId::kVia) && !way_is_free()) return;
@@ -218,7 +225,11 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
   first_byte_ms_ = ctx_.route->first_byte_ms > 0 ? ctx_.route->first_byte_ms : upstream_config_->first_byte_ms;
   idle_ms_ = ctx_.route->idle_ms > 0 ? ctx_.route->idle_ms : upstream_config_->idle_ms;
   add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity,
-                downstream_->connection().http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11, arena_);
+                downstream_->connection().http2    ? ctx_.gateway->via_http2
+                : downstream_->connection().http10 ? ctx_.gateway->via_http10
+                                                   : ctx_.gateway->via_http11,
+                arena_);
+  if (!ctx_.gateway->client_auth_headers.empty()) tell_client_certificate();
   const RewriteRule& rewrite = ctx_.route->rewrite();
   if (rewrite.any()) {
     request_.target = upstream_target(rewrite, request_, arena_);
@@ -323,7 +334,8 @@ void Exchange::on_response_head() {
   if (hedge_ != nullptr && !hedge_gives_way()) return;
   if (!upstream_config_->retry.statuses.empty() && retry_status()) return;
   remove_connection_fields(response_.headers);
-  response_.headers.add("via", response_.http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11, HeaderId::kVia);
+  response_.headers.add("via", response_.http2 ? ctx_.gateway->via_http2 : response_.http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11,
+                        HeaderId::kVia);
   if (!target_cookie_.empty()) response_.headers.add("set-cookie", target_cookie_, HeaderId::kSetCookie);
   if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
   if (pipeline_.wants_response(ctx_)) pipeline_.on_response(ctx_, response_);
@@ -344,6 +356,7 @@ void Exchange::send_response_head() {
   response_head_held_ = false;
   response_begun_ = true;
   record_.status = response_.status;
+  if (ctx_.over_tls) add_hsts();
   if (!request_done_) close_ = true;
   downstream_->send_head(response_, close_);
 }
@@ -445,6 +458,7 @@ void Exchange::respond(const LocalResponse& local, std::string_view by) {
   record_.reason = local.reason;
   record_.policy = by;
   record_.response_bytes = body.size();
+  if (ctx_.over_tls) add_hsts();
   response_begun_ = true;
   downstream_->send_head(response_, close_ || local.reason == Reason::kBadRequest);
   downstream_->send_data(body, true, nullptr);

@@ -79,8 +79,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   ~Exchange() override;
 
   // A new request on `stream`; `gateway` null: the listener's Gateway is gone.
-  DownstreamEvents& open(DownstreamStream& stream, PinnedTables& tables, const GatewayConfig* gateway, uint32_t log_target,
-                         ExchangeRef ref);
+  DownstreamEvents& open(DownstreamStream& stream, PinnedTables& tables, const GatewayConfig* gateway,
+                         const ListenerConfig* listener, uint32_t log_target, ExchangeRef ref);
   // What a paused policy waited for has come.
   void resume(Decision d);
   // Forgets everything, ready for open().
@@ -118,6 +118,9 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void start_tunnel();
   void tunnel_ended(const Tunnel::Result& result);
   bool way_is_free();
+  bool door_is_right();
+  void tell_client_certificate();
+  void add_hsts();
   void shed();
   bool stopped(LocalResponse* answer, Counter counter);
   void decided(Decision d);
@@ -172,6 +175,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   DownstreamStream* downstream_ = nullptr;
   UpstreamStream* upstream_ = nullptr;
   PinnedTables* tables_ = nullptr;
+  const ListenerConfig* listener_ = nullptr;  // null: as its defaults
   const UpstreamConfig* upstream_config_ = nullptr;
   UpstreamPool::Attempt attempt_;
   const void* avoid_ = nullptr;  // the target that failed last; compared only

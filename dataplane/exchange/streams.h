@@ -8,9 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 
 #include "common/http/address.h"
+#include "common/http/client_identity.h"
 #include "common/http/message.h"
 #include "common/http/path_normal.h"
 #include "common/http/reason.h"
@@ -32,6 +35,20 @@ struct ProxyError {
   int status = 0;  // 0: the reason's own
 };
 
+// What is known of a client's TLS.
+class TlsInfo {
+ public:
+  virtual ~TlsInfo() = default;
+  // Whether requests for `host` (lower case, no port) belong on this connection: its certificate and what was asked of the client
+  // are those that the host has (RFC 9110 §7.4).
+  virtual bool covers(std::string_view host) const = 0;
+
+  std::string server_name;  // that the client asked for (SNI), in lower case; may be empty
+  const char* version = "";
+  bool resumed = false;
+  std::shared_ptr<const ClientIdentity> client;  // null: it has shown no certificate
+};
+
 // What is known of the client's connection.
 struct ConnectionInfo {
   IpAddress peer;   // or whom a PROXY protocol header names
@@ -41,6 +58,8 @@ struct ConnectionInfo {
   uint16_t peer_port = 0;
   uint16_t local_port = 0;
   bool http10 = false;
+  bool http2 = false;
+  std::shared_ptr<const TlsInfo> tls;  // null: plain text
   PathRule path_rule = PathRule::kReject;  // of the listener
 };
 
@@ -118,6 +137,7 @@ class UpstreamEvents {
 class UpstreamStream {
  public:
   virtual ~UpstreamStream() = default;
+  // `head` must stay good until the stream has ended.
   virtual void send_head(const RequestHead& head) = 0;
   virtual void send_data(std::string_view piece, bool last, const HeaderList* trailers) = 0;
   virtual void flush() = 0;
@@ -134,6 +154,8 @@ class UpstreamStream {
   virtual bool reused() const = 0;
   // False: what was sent is still held back.
   virtual bool connected() const = 0;
+  // Once connected.
+  virtual bool http2() const { return false; }
   // host:port, for logs.
   virtual std::string_view target() const = 0;
   // Done with it, whether or not it is finished; the last call. A connection in doubt is closed.

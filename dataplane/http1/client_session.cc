@@ -49,6 +49,27 @@ void ClientSession::on_connected(int error) {
     connect_failed("the target refused the connection or cannot be reached");
     return;
   }
+  if (filter_ == nullptr) {
+    established();
+    return;
+  }
+  if (announced_size_ > 0) stream_.write(std::string_view(waiting_).substr(0, announced_size_));
+  waiting_.erase(0, announced_size_);
+  if (stream_.secure(std::move(filter_)) != 0) {
+    not_secured();
+    return;
+  }
+  stream_.read_start();
+}
+
+void ClientSession::on_secured() { established(); }
+
+void ClientSession::not_secured() {
+  host_.session_not_secured(*this, *stream_.filter());
+  fail({Reason::kUpstreamTls, ProxyError::Retry::kSafe, "the TLS handshake with the target failed"});
+}
+
+void ClientSession::established() {
   connected_ = true;
   timer_.cancel();
   stream_.read_start();
@@ -329,6 +350,10 @@ void ClientSession::deliver_body(std::string_view input) {
 }
 
 void ClientSession::on_read_end(int error) {
+  if (!connected_) {
+    not_secured();
+    return;
+  }
   if (events_ == nullptr) {
     close();
     return;

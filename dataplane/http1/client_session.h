@@ -26,6 +26,8 @@ class ClientHost {
   // Closed; the host destroys it at the end of the turn.
   virtual void session_closed(ClientSession& session) = 0;
   virtual std::string_view session_target(const ClientSession& session) const = 0;
+  // The handshake of its filter has failed; the session fails at the end of the turn.
+  virtual void session_not_secured(ClientSession& /*session*/, StreamFilter& /*filter*/) {}
 };
 
 class ClientSession final : public UpstreamStream, private TcpStream::Events {
@@ -46,8 +48,11 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   // Before anything else is sent: the connection speaks for this client alone.
   void announce(std::string_view proxy_header, const IpAddress& client) {
     waiting_.append(proxy_header);
+    announced_size_ = waiting_.size();
     announced = client;
   }
+  // Before connect(): what goes over the connection, but for what announces it, goes through the filter.
+  void secure(std::unique_ptr<StreamFilter> filter) { filter_ = std::move(filter); }
   // Gives it to an exchange; it may send at once, also before the connection stands.
   void lease(UpstreamEvents& events, Method method);
   bool leased() const { return events_ != nullptr; }
@@ -85,7 +90,10 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   void on_spliced(uint64_t bytes, bool full) override;
   void on_write_error(int error) override;
   void on_connected(int error) override;
+  void on_secured() override;
 
+  void established();
+  void not_secured();
   void process();
   bool read_head();
   void switch_protocols(const char* base, size_t head_size);
@@ -107,6 +115,8 @@ class ClientSession final : public UpstreamStream, private TcpStream::Events {
   Deferred failed_task_;        // tells of a failure at the end of the turn
   ProxyError failure_;
   std::string waiting_;         // before the connection stands
+  size_t announced_size_ = 0;   // of it, at its front
+  std::unique_ptr<StreamFilter> filter_;  // until it is connected
   std::string accept_;          // of the WebSocket handshake in work
   int64_t body_left_ = 0;
   uint32_t uses_ = 0;

@@ -15,13 +15,9 @@
 
 #include "common/http/headers.h"
 #include "common/http/method.h"
+#include "dataplane/exchange/connection.h"
 
 namespace gw::http1 {
-
-struct HeadLimits {
-  size_t bytes = 32768;
-  size_t fields = 100;
-};
 
 enum class HeadResult { kMore, kComplete, kBad, kTooLarge };
 

@@ -1,53 +1,43 @@
 #include "dataplane/http1/server_session.h"
 
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "dataplane/http1/writer.h"
-#include "dataplane/loop/socket_address.h"
+#include "dataplane/exchange/describe.h"
 
 namespace gw::http1 {
-namespace {
-
-void read_address(const sockaddr_storage& from, IpAddress& address, uint16_t& port) {
-  address = read_socket_address(from);
-  port = ntohs(from.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(from).sin6_port
-                                          : reinterpret_cast<const sockaddr_in&>(from).sin_port);
-}
-
-}  // namespace
-
 ServerSession::ServerSession(Loop& loop, ServerHost& host, uint32_t listener)
-    : loop_(loop),
+    : ServerConnection(listener),
+      loop_(loop),
       host_(host),
       stream_(loop, *this),
       timer_([](void* self) { static_cast<ServerSession*>(self)->timed_out(); }, this),
       next_task_([](void* self) { static_cast<ServerSession*>(self)->process(); }, this),
-      failed_task_([](void* self) { static_cast<ServerSession*>(self)->write_failed(); }, this),
-      listener_(listener) {}
+      failed_task_([](void* self) { static_cast<ServerSession*>(self)->write_failed(); }, this) {}
 
 ServerSession::~ServerSession() = default;
 
 int ServerSession::start(int fd) {
   if (int error = stream_.accept(fd); error != 0) return error;
-  sockaddr_storage address;
-  if (stream_.peer_address(address)) read_address(address, info_.peer, info_.peer_port);
-  info_.peer_text_size = static_cast<uint8_t>(info_.peer.format(info_.peer_text));
-  if (stream_.local_address(address)) read_address(address, info_.local, info_.local_port);
-  const ServerLimits& limits = host_.limits(listener_);
-  if (limits.proxy_protocol) {
-    if (!host_.believes_proxy_header(listener_, info_.peer)) {
-      host_.proxy_header_refused();
-      return -EACCES;
-    }
-    state_ = State::kProxyHeader;
-  }
+  describe(stream_, info_);
   // A new connection has the head's time to begin, not the idle time.
-  loop_.arm(timer_, limits.head_timeout_ms);
+  loop_.arm(timer_, host_.limits(listener()).head_timeout_ms);
   return stream_.read_start();
+}
+
+void ServerSession::start(TcpStream& from, const ConnectionInfo& info, std::string_view early) {
+  stream_.take(from);
+  info_ = info;
+  loop_.arm(timer_, host_.limits(listener()).head_timeout_ms);
+  if (!early.empty()) {
+    block_ = loop_.blocks().get(early.size());
+    std::memcpy(block_.data(), early.data(), early.size());
+    end_ = early.size();
+    loop_.defer(next_task_);
+  }
+  stream_.read_start();
 }
 
 std::span<char> ServerSession::read_buffer() {
@@ -87,9 +77,6 @@ void ServerSession::process() {
   bool more = true;
   while (more && state_ != State::kClosed) {
     switch (state_) {
-      case State::kProxyHeader:
-        more = read_proxy_header();
-        break;
       case State::kIdle:
         more = pos_ < end_;
         if (more) {
@@ -125,10 +112,10 @@ void ServerSession::process() {
 
 // False: wait for more bytes.
 bool ServerSession::read_head() {
-  HeadResult result = parser_.feed(block_.data() + begin_, end_ - begin_, host_.limits(listener_).head);
+  HeadResult result = parser_.feed(block_.data() + begin_, end_ - begin_, host_.limits(listener()).head);
   if (result == HeadResult::kMore) {
     // The head's time runs from its first byte: an idle timer is replaced once, the head's own timer goes on.
-    if (!timer_.armed() || pos_ == begin_) loop_.arm(timer_, host_.limits(listener_).head_timeout_ms);
+    if (!timer_.armed() || pos_ == begin_) loop_.arm(timer_, host_.limits(listener()).head_timeout_ms);
     pos_ = end_;
     return false;
   }
@@ -143,9 +130,9 @@ bool ServerSession::read_head() {
 }
 
 void ServerSession::open_exchange(bool http10) {
-  info_.path_rule = host_.limits(listener_).path_rule;
+  info_.path_rule = host_.limits(listener()).path_rule;
   ++requests_;
-  events_ = &host_.open_exchange(*this, listener_);
+  events_ = &host_.open_exchange(*this, listener());
   state_ = State::kExchange;
   info_.http10 = http10;
   response_begun_ = response_done_ = response_chunked_ = head_pending_ = false;
@@ -243,7 +230,6 @@ void ServerSession::deliver_body() {
 void ServerSession::on_read_end(int error) {
   peer_ended_ = true;
   switch (state_) {
-    case State::kProxyHeader:
     case State::kIdle:
     case State::kHead:
     case State::kLinger:
@@ -291,7 +277,7 @@ void ServerSession::send_interim(int status, const HeaderList* headers) {
 void ServerSession::send_head(const ResponseHead& head, bool close) {
   // What is left of the request's body would have to be read first: the connection ends instead.
   if (close || !body_done_ || peer_ended_ || host_.draining()) keep_alive_ = false;
-  if (keep_alive_ && requests_ >= host_.limits(listener_).requests) {
+  if (keep_alive_ && requests_ >= host_.limits(listener()).requests) {
     keep_alive_ = false;
     host_.requests_used_up();
   } else if (keep_alive_ && host_.sheds_connections()) {
@@ -397,7 +383,7 @@ void ServerSession::next_request() {
     if (!in_process_) loop_.defer(next_task_);
   } else {
     if (!in_process_) block_ = Block();
-    loop_.arm(timer_, host_.limits(listener_).idle_timeout_ms);
+    loop_.arm(timer_, host_.limits(listener()).idle_timeout_ms);
   }
   if (!stream_.reading()) stream_.read_start();
 }
@@ -419,13 +405,9 @@ void ServerSession::linger() {
 
 void ServerSession::timed_out() {
   switch (state_) {
-    case State::kProxyHeader:
-      host_.proxy_header_refused();
-      close();
-      break;
     case State::kIdle:
       // A request that crosses the end of the idle time is not cut: it is read in this turn.
-      if (stream_.has_unread()) loop_.arm(timer_, host_.limits(listener_).head_timeout_ms);
+      if (stream_.has_unread()) loop_.arm(timer_, host_.limits(listener()).head_timeout_ms);
       else close();
       break;
     case State::kLinger:
@@ -444,8 +426,8 @@ void ServerSession::timed_out() {
 // the request that comes is answered with `Connection: close`.
 void ServerSession::drain(int64_t idle_ms) {
   keep_alive_ = false;
-  if ((state_ == State::kIdle && !next_task_.pending()) || state_ == State::kProxyHeader) {
-    const ServerLimits& limits = host_.limits(listener_);
+  if (state_ == State::kIdle && !next_task_.pending()) {
+    const ServerLimits& limits = host_.limits(listener());
     int64_t wait_ms = std::min(idle_ms, requests_ == 0 ? limits.head_timeout_ms : limits.idle_timeout_ms);
     if (wait_ms > 0 || stream_.has_unread()) loop_.arm(timer_, std::max<int64_t>(wait_ms, 1));
     else close();
@@ -469,7 +451,7 @@ void ServerSession::close() {
   next_task_.cancel();
   failed_task_.cancel();
   stream_.close();
-  host_.session_closed(*this);
+  host_.connection_closed(*this);
 }
 
 }  // namespace gw::http1

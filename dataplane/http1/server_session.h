@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "dataplane/exchange/streams.h"
+#include "dataplane/exchange/connection.h"
 #include "dataplane/http1/chunked.h"
 #include "dataplane/http1/framing.h"
 #include "dataplane/http1/head_parser.h"
@@ -16,56 +16,23 @@
 
 namespace gw::http1 {
 
-// Limits of one listener; replaced as a whole when the configuration changes.
-struct ServerLimits {
-  HeadLimits head;
-  int64_t head_timeout_ms = 10'000;
-  int64_t idle_timeout_ms = 60'000;
-  uint32_t requests = UINT32_MAX;  // of one connection
-  PathRule path_rule = PathRule::kReject;
-  bool proxy_protocol = false;     // connections begin with a PROXY protocol header
-};
-
-class ServerSession;
-
-// The worker, as a session sees it.
-class ServerHost : public ExchangeHost {
- public:
-  virtual const ServerLimits& limits(uint32_t listener) = 0;
-  // No further request on any connection once true: responses carry `Connection: close`.
-  virtual bool draining() const = 0;
-  // Responses carry `Connection: close` for now, to make room.
-  virtual bool sheds_connections() { return false; }
-  // The connection is closed after this answer: it has had all the requests that it may have.
-  virtual void requests_used_up() {}
-  // Whether a PROXY protocol header from this socket's peer is believed.
-  virtual bool believes_proxy_header(uint32_t /*listener*/, const IpAddress& /*peer*/) { return false; }
-  // A connection was closed for a bad, late or unbelieved PROXY protocol header.
-  virtual void proxy_header_refused() {}
-  // The session's client is known: false where it has too many connections. Called once, before the first request.
-  virtual bool admit(ServerSession& /*session*/) { return true; }
-  // The session has closed; the host destroys it at the end of the turn.
-  virtual void session_closed(ServerSession& session) = 0;
-};
-
-class ServerSession final : public DownstreamStream, private TcpStream::Events {
+class ServerSession final : public ServerConnection, public DownstreamStream, private TcpStream::Events {
  public:
   static constexpr int64_t kLingerMs = 2'000;          // reading on after the last answer, so that the client gets it
-  static constexpr size_t kLingerBytes = 1 << 20;
+  static constexpr size_t kLingerBytes = 16 << 20;
   static constexpr size_t kMinBodyRoom = 4096;         // behind a head in its block
 
   ServerSession(Loop& loop, ServerHost& host, uint32_t listener);
   ~ServerSession() override;
 
-  // Takes the accepted connection and begins to read. Negative errno: destroy me (EACCES: it may not speak here).
+  // Takes the accepted connection and begins to read. Negative errno: destroy me.
   int start(int fd);
-  // Closes after the response in work; when idle, after one more request, or when none has come for `idle_ms`.
-  void drain(int64_t idle_ms);
-  // At once, dropping what is in work (the exchange is told).
-  void abort();
-  // The client is not known before its PROXY protocol header has come.
-  bool awaits_proxy_header() const { return state_ == State::kProxyHeader; }
-  uint32_t listener() const { return listener_; }
+  // Takes a connection over from whoever had it before, with the first bytes of its first request, if some have come.
+  void start(TcpStream& from, const ConnectionInfo& info, std::string_view early);
+
+  // ServerConnection
+  void drain(int64_t idle_ms) override;
+  void abort() override;
 
   // DownstreamStream
   const ConnectionInfo& connection() const override { return info_; }
@@ -83,14 +50,8 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void reset() override;
   void release() override;
 
-  // The host's list.
-  ServerSession* next = nullptr;
-  ServerSession* prev = nullptr;
-  // The host's: the Gateway that counts this client's connections; 0: none does.
-  uint64_t counted_for = 0;
-
  private:
-  enum class State : uint8_t { kProxyHeader, kIdle, kHead, kExchange, kLinger, kClosed };
+  enum class State : uint8_t { kIdle, kHead, kExchange, kLinger, kClosed };
 
   std::span<char> read_buffer() override;
   void on_read(size_t size) override;
@@ -100,7 +61,6 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   void on_write_error(int error) override;
 
   void process();
-  bool read_proxy_header();
   bool read_head();
   void begin_exchange();
   void open_exchange(bool http10);
@@ -131,7 +91,6 @@ class ServerSession final : public DownstreamStream, private TcpStream::Events {
   Timer timer_;            // head, idle or linger
   Deferred next_task_;     // the next pipelined request
   Deferred failed_task_;   // a write failed while nobody reads
-  const uint32_t listener_;
   uint32_t requests_ = 0;
   State state_ = State::kIdle;
   Framing::Kind body_ = Framing::Kind::kNone;

@@ -4,16 +4,10 @@
 #include <charconv>
 #include <cstring>
 
+#include "common/http/field_rules.h"
+
 namespace gw::http1 {
 namespace {
-
-constexpr uint64_t bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
-
-constexpr uint64_t kNotForwarded = bit(HeaderId::kRemoved) | bit(HeaderId::kConnection) | bit(HeaderId::kContentLength) |
-                                   bit(HeaderId::kTransferEncoding) | bit(HeaderId::kTe) | bit(HeaderId::kTrailer) |
-                                   bit(HeaderId::kUpgrade) | bit(HeaderId::kKeepAlive) | bit(HeaderId::kProxyConnection) |
-                                   bit(HeaderId::kProxyAuthenticate) | bit(HeaderId::kProxyAuthorization) |
-                                   bit(HeaderId::kHost);
 
 size_t bound(const HeaderList& headers) {
   size_t size = 0;
@@ -55,7 +49,7 @@ char* copy(char* to, std::string_view text) {
 
 void put_fields(ByteBuffer& out, const HeaderList& headers, uint64_t skip) {
   for (const HeaderField& f : headers.fields()) {
-    if ((bit(f.id) & skip) != 0) continue;
+    if ((header_bit(f.id) & skip) != 0) continue;
     char* at = copy(out.claim(f.name.size() + f.value.size() + 4), f.name);
     *at++ = ':';
     *at++ = ' ';
@@ -119,7 +113,7 @@ std::string_view phrase(int status) {
 
 }  // namespace
 
-bool is_hop_by_hop(HeaderId id) { return (bit(id) & kNotForwarded) != 0 && id != HeaderId::kHost; }
+bool is_hop_by_hop(HeaderId id) { return (header_bit(id) & kNotForwarded) != 0 && id != HeaderId::kHost; }
 
 void write_request_head(ByteBuffer& out, const RequestHead& head, std::string_view lines) {
   out.reserve(bound(head.headers) + lines.size() + head.method_text.size() + head.target.size() + head.authority.size() + 160);
@@ -156,7 +150,7 @@ void write_response_head(ByteBuffer& out, const ResponseHead& head, bool chunked
     out.put(phrase(head.status));
     out.put("\r\n");
   }
-  put_fields(out, head.headers, kNotForwarded & ~bit(HeaderId::kHost));
+  put_fields(out, head.headers, kNotForwarded & ~header_bit(HeaderId::kHost));
   if (chunked) {
     out.put("Transfer-Encoding: chunked\r\n");
   } else if (head.content_length >= 0) {
@@ -183,16 +177,8 @@ void write_fields(ByteBuffer& out, const HeaderList& headers) {
 }
 
 void write_trailers(ByteBuffer& out, const HeaderList& trailers) {
-  constexpr uint64_t kForbidden = kNotForwarded | bit(HeaderId::kAuthorization) | bit(HeaderId::kCookie) |
-                                  bit(HeaderId::kSetCookie) | bit(HeaderId::kContentType) | bit(HeaderId::kExpect) |
-                                  bit(HeaderId::kXForwardedFor) | bit(HeaderId::kXForwardedProto) |
-                                  bit(HeaderId::kXForwardedHost) | bit(HeaderId::kXForwardedOther) | bit(HeaderId::kForwarded) |
-                                  bit(HeaderId::kXRealIp) | bit(HeaderId::kXRequestId) | bit(HeaderId::kXGateway) |
-                                  bit(HeaderId::kXRewrite) | bit(HeaderId::kProxy) | bit(HeaderId::kTraceparent) |
-                                  bit(HeaderId::kTracestate) | bit(HeaderId::kOrigin) | bit(HeaderId::kLocation) |
-                                  bit(HeaderId::kRetryAfter) | bit(HeaderId::kVary) | bit(HeaderId::kVia);
   out.reserve(bound(trailers));
-  put_fields(out, trailers, kForbidden);
+  put_fields(out, trailers, kNotInTrailers);
 }
 
 }  // namespace gw::http1

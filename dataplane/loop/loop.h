@@ -82,6 +82,13 @@ class Loop {
   // Where pieces of bodies are read to; good until the read event returns.
   static constexpr size_t kBodyBuffer = 65536;
   char* body_buffer() { return body_buffer_.get(); }
+  // What a StreamFilter reads from the wire and writes to it, within one event.
+  static constexpr size_t kCipherBuffer = 65536;
+  char* cipher_in() {
+    if (cipher_in_ == nullptr) cipher_in_.reset(new char[kCipherBuffer]);
+    return cipher_in_.get();
+  }
+  ByteBuffer& cipher_out() { return cipher_out_; }
 
  private:
   void run_deferred();
@@ -106,6 +113,8 @@ class Loop {
   PipePool pipes_;
   ByteBuffer downstream_scratch_, upstream_scratch_;
   std::unique_ptr<char[]> body_buffer_{new char[kBodyBuffer]};
+  std::unique_ptr<char[]> cipher_in_;  // made when first used
+  ByteBuffer cipher_out_;
   Deferred deferred_;  // list head
 
   std::mutex mutex_;

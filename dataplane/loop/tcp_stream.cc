@@ -51,9 +51,45 @@ int TcpStream::connect(const sockaddr* address, socklen_t size) {
   return poll();
 }
 
+void TcpStream::take(TcpStream& from) {
+  box_ = from.box_;
+  from.box_ = nullptr;
+  box_->owner = this;
+  filter_ = std::move(from.filter_);
+  secured_ = from.secured_;
+  reading_ = from.reading_;
+  from.reading_ = false;
+  from.go_on_task_.reset();
+  if (filter_ == nullptr) return;
+  filter_->stream = this;
+  filter_->park();
+  go_on_task_ = std::make_unique<Deferred>([](void* self) { static_cast<TcpStream*>(self)->go_on(); }, this);
+  if (reading_ && filter_->has_parked()) loop_.defer(*go_on_task_);
+}
+
+int TcpStream::secure(std::unique_ptr<StreamFilter> filter) {
+  filter_ = std::move(filter);
+  filter_->stream = this;
+  go_on_task_ = std::make_unique<Deferred>([](void* self) { static_cast<TcpStream*>(self)->go_on(); }, this);
+  if (int error = filter_->begin(); error != 0) return error;
+  return send_filtered() ? 0 : -EPIPE;
+}
+
+void TcpStream::filter_unblocked() {
+  if (box_ == nullptr) return;
+  poll();
+  loop_.defer(*go_on_task_);
+}
+
+void TcpStream::go_on() {
+  if (box_ != nullptr && reading_ && filter_ != nullptr) read_filtered();
+}
+
 void TcpStream::close() {
   if (box_ == nullptr) return;
   break_splice();
+  go_on_task_.reset();
+  filter_.reset();
   Box* box = box_;
   box_ = nullptr;
   reading_ = false;
@@ -69,7 +105,8 @@ void TcpStream::close() {
 // Makes libuv watch for what is wanted now; a system call only when that changes.
 int TcpStream::poll() {
   bool write = box_->connecting || !box_->queue.empty() || (feeder_ != nullptr && feeder_->sink_full());
-  int wanted = (reading_ && !sink_full() ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+  bool read = reading_ && !sink_full() && (filter_ == nullptr || !filter_->blocked());
+  int wanted = (read ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
   if (wanted == box_->polled) return 0;
   box_->polled = wanted;
   if (wanted == 0) return uv_poll_stop(&box_->handle);
@@ -98,6 +135,8 @@ void TcpStream::on_ready(int status, int events) {
   if (reading_ && ((events & UV_READABLE) != 0 || status < 0)) {
     if (splicing_ != nullptr) {
       pump();
+    } else if (filter_ != nullptr) {
+      read_filtered();
     } else {
       do_read();
     }
@@ -117,6 +156,7 @@ void TcpStream::on_connect_done() {
 int TcpStream::read_start() {
   if (reading_ || box_ == nullptr) return 0;
   reading_ = true;
+  if (filter_ != nullptr && filter_->has_parked()) loop_.defer(*go_on_task_);
   return box_->connecting ? 0 : poll();
 }
 
@@ -141,14 +181,81 @@ void TcpStream::do_read() {
       continue;
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    int error = got < 0 ? -errno : 0;
-    read_stop();
-    events_.on_read_end(error);
+    read_ended(got < 0 ? -errno : 0);
     return;
   }
 }
 
+void TcpStream::read_ended(int error) {
+  read_stop();
+  events_.on_read_end(error);
+}
+
+// The owner takes what the filter has before more is read from the wire.
+void TcpStream::read_filtered() {
+  Box* box = box_;
+  int reads = 0;
+  while (reading_) {
+    if (filter_->ready() && !tell_secured()) return;
+    // Before that nothing is for the owner, so that it needs no room.
+    char none[1];
+    std::span<char> room = secured_ ? events_.read_buffer() : std::span<char>(none, 0);
+    if (secured_ && room.empty()) {
+      read_stop();
+      break;
+    }
+    ssize_t got = filter_->read(room);
+    bool sent = send_filtered();
+    if (got > 0) {
+      events_.on_read(static_cast<size_t>(got));
+      if (box->owner != this) return;
+      continue;
+    }
+    if (got == -EAGAIN && sent) {
+      if (filter_->ready() && !secured_) continue;
+      if (filter_->blocked() || reads == kReadsAtOnce) break;
+      ++reads;
+      ssize_t came = recv(box->fd, loop_.cipher_in(), Loop::kCipherBuffer, MSG_DONTWAIT);
+      if (came > 0) {
+        filter_->feed({loop_.cipher_in(), static_cast<size_t>(came)});
+        continue;
+      }
+      if (came < 0 && (errno == EAGAIN || errno == EINTR)) break;
+      got = came < 0 ? -errno : -ECONNABORTED;  // without the peer's word that this is the end
+    }
+    filter_->park();
+    read_ended(static_cast<int>(got == -EAGAIN ? -EPIPE : got));
+    return;
+  }
+  filter_->park();
+  poll();
+}
+
+// False: the owner has let go of the stream.
+bool TcpStream::tell_secured() {
+  if (secured_) return true;
+  secured_ = true;
+  Box* box = box_;
+  events_.on_secured();
+  return box->owner == this;
+}
+
 bool TcpStream::write(std::string_view a, std::string_view b, std::string_view c) {
+  if (filter_ == nullptr) return write_raw(a, b, c);
+  if (box_ == nullptr || box_->failed || !filter_->write(a, b, c)) return false;
+  return send_filtered();
+}
+
+// What the filter has left for the wire.
+bool TcpStream::send_filtered() {
+  ByteBuffer& out = loop_.cipher_out();
+  if (out.empty()) return true;
+  bool ok = write_raw(out.view(), {}, {});
+  out.clear();
+  return ok;
+}
+
+bool TcpStream::write_raw(std::string_view a, std::string_view b, std::string_view c) {
   if (box_ == nullptr || box_->failed) return false;
   if (!box_->queue.empty() || box_->connecting) {
     enqueue(a, b, c);
@@ -237,6 +344,10 @@ size_t TcpStream::queued() const { return box_ == nullptr ? 0 : box_->queue.size
 
 void TcpStream::shutdown() {
   if (box_ == nullptr || box_->failed) return;
+  if (filter_ != nullptr && !box_->shutdown_wanted) {
+    filter_->end();
+    if (!send_filtered()) return;
+  }
   if (!box_->queue.empty()) {
     box_->shutdown_wanted = true;
     return;
@@ -251,6 +362,7 @@ void TcpStream::reset_on_close() {
 
 bool TcpStream::has_unread() const {
   char byte;
+  if (filter_ != nullptr && filter_->has_parked()) return true;
   return box_ != nullptr && recv(box_->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 

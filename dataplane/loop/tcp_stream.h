@@ -14,6 +14,7 @@
 
 #include "dataplane/loop/loop.h"
 #include "dataplane/loop/splice.h"
+#include "dataplane/loop/stream_filter.h"
 
 namespace gw {
 
@@ -25,13 +26,16 @@ class TcpStream {
     // Where the next bytes go; an empty span stops reading.
     virtual std::span<char> read_buffer() = 0;
     virtual void on_read(size_t size) = 0;
-    // The peer closed its side (error 0) or the connection broke (negative errno). No more reads.
+    // The peer closed its side (error 0) or the connection broke (negative errno; through a filter also when the end came without
+    // the peer's word). No more reads.
     virtual void on_read_end(int error) = 0;
     // All that was queued has been taken by the kernel.
     virtual void on_drained() {}
     // A queued write failed: what was queued is lost.
     virtual void on_write_error(int error) = 0;
     virtual void on_connected(int /*error*/) {}
+    // The filter's handshake is done.
+    virtual void on_secured() {}
     // So many bytes went from here to the sink of splice_to(); `full`: the sink takes no more for now.
     virtual void on_spliced(uint64_t /*bytes*/, bool /*full*/) {}
   };
@@ -48,6 +52,14 @@ class TcpStream {
   int accept(int fd);
   // on_connected follows, never from within. Negative errno when it could not start.
   int connect(const sockaddr* address, socklen_t size);
+  // The connection of `from`, as it is, with what was read and not taken yet; `from` is left closed. Neither may splice.
+  void take(TcpStream& from);
+  // All bytes go through `filter` from now on, both ways. Once, connected. on_secured() follows, or on_read_end() with an
+  // error. Negative errno: it could not begin; close.
+  int secure(std::unique_ptr<StreamFilter> filter);
+  StreamFilter* filter() { return filter_.get(); }
+  // The filter goes on: never from within one of its own calls.
+  void filter_unblocked();
 
   int read_start();
   void read_stop();
@@ -89,6 +101,12 @@ class TcpStream {
   void on_ready(int status, int events);
   void on_connect_done();
   void do_read();
+  void read_filtered();
+  bool tell_secured();
+  void read_ended(int error);
+  void go_on();
+  bool write_raw(std::string_view a, std::string_view b, std::string_view c);
+  bool send_filtered();
   void flush_queue();
   void enqueue(std::string_view a, std::string_view b, std::string_view c);
   void pump();
@@ -101,7 +119,10 @@ class TcpStream {
   Box* box_ = nullptr;
   std::unique_ptr<Splicing> splicing_;
   TcpStream* feeder_ = nullptr;  // splices to here
+  std::unique_ptr<StreamFilter> filter_;
+  std::unique_ptr<Deferred> go_on_task_;  // with a filter: it has bytes that no event from the socket will bring
   bool reading_ = false;
+  bool secured_ = false;  // on_secured() was told
 };
 
 }  // namespace gw

@@ -95,7 +95,7 @@ class Door {
 
 }  // namespace
 
-class AdminServer::Impl final : public http1::ServerHost {
+class AdminServer::Impl final : public ServerHost {
  public:
   Impl(ListenSocket socket, Handler handler)
       : socket_(std::move(socket)), handler_(std::move(handler)), turn_task_([](void* self) { static_cast<Impl*>(self)->bury(); }, this) {
@@ -121,8 +121,8 @@ class AdminServer::Impl final : public http1::ServerHost {
     loop_.post([this] {
       listeners_.clear();
       draining_ = true;
-      for (http1::ServerSession* session = sessions_; session != nullptr;) {
-        http1::ServerSession* next = session->next;
+      for (ServerConnection* session = sessions_; session != nullptr;) {
+        ServerConnection* next = session->next;
         session->drain(limits_.idle_timeout_ms);
         session = next;
       }
@@ -158,9 +158,10 @@ class AdminServer::Impl final : public http1::ServerHost {
     auto exchange = std::make_unique<AdminExchange>(id, stream, handler_, make_reply, done);
     return *(exchanges_[id] = std::move(exchange));
   }
-  const http1::ServerLimits& limits(uint32_t) override { return limits_; }
+  const ServerLimits& limits(uint32_t) override { return limits_; }
   bool draining() const override { return draining_; }
-  void session_closed(http1::ServerSession& session) override {
+  Http2Gauges& http2_gauges() override { return http2_gauges_; }
+  void connection_closed(ServerConnection& session) override {
     if (session.prev != nullptr) session.prev->next = session.next;
     if (session.next != nullptr) session.next->prev = session.prev;
     if (sessions_ == &session) sessions_ = session.next;
@@ -171,9 +172,9 @@ class AdminServer::Impl final : public http1::ServerHost {
   void bury() {
     for (uint64_t id : ended_) exchanges_.erase(id);
     ended_.clear();
-    std::vector<http1::ServerSession*> dead;
+    std::vector<ServerConnection*> dead;
     dead.swap(dead_);
-    for (http1::ServerSession* session : dead) delete session;
+    for (ServerConnection* session : dead) delete session;
   }
 
   Loop loop_;
@@ -182,13 +183,14 @@ class AdminServer::Impl final : public http1::ServerHost {
   Handler handler_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   bool draining_ = false;
-  http1::ServerLimits limits_;
-  http1::ServerSession* sessions_ = nullptr;
+  ServerLimits limits_;
+  Http2Gauges http2_gauges_;  // of nothing: it speaks HTTP/1 alone
+  ServerConnection* sessions_ = nullptr;
   size_t count_ = 0;
   uint64_t last_id_ = 0;
   std::map<uint64_t, std::unique_ptr<AdminExchange>> exchanges_;
   std::vector<uint64_t> ended_;
-  std::vector<http1::ServerSession*> dead_;
+  std::vector<ServerConnection*> dead_;
   Deferred turn_task_;
   std::thread thread_;
 };

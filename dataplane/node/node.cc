@@ -110,6 +110,8 @@ absl::Status Node::Impl::open_state_dir() {
 }
 
 void Node::Impl::start_workers() {
+  signer_ = std::make_shared<TlsSigner>(static_cast<size_t>(options_.workers));
+  tls_ = std::make_unique<TlsBuilder>(signer_);
   for (int i = 0; i < options_.workers; ++i) {
     WorkerOptions w;
     w.max_connections = std::max<size_t>(16, options_.max_connections / static_cast<size_t>(options_.workers));
@@ -223,6 +225,7 @@ int Node::Impl::stop() {
   discovery_.reset();
   health_.reset();
   for (auto& worker : workers_) worker->stop();
+  if (signer_ != nullptr) signer_->stop();  // it posts to the workers' loops
   workers_.clear();
   background_.stop();
   if (log_ != nullptr) log_->sync();

@@ -20,6 +20,7 @@
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/metrics_page.h"
+#include "dataplane/tls/tls_builder.h"
 #include "dataplane/upstream/discovery.h"
 #include "dataplane/upstream/health_checker.h"
 #include "dataplane/worker/worker.h"
@@ -77,6 +78,8 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   void quota(std::shared_ptr<const QuotaView> quota) override;
   void switches(std::shared_ptr<const Switches> switches) override;
   void endpoints(std::shared_ptr<const Endpoints> endpoints) override;
+  void tickets(std::shared_ptr<const TicketKeys> keys) override;
+  absl::Status certificates(std::shared_ptr<const CertificateTable> table) override;
   std::vector<v1::BoundListener> listeners() override { return bound(); }
   // WorkerCalls
   size_t workers() const override { return workers_.size(); }
@@ -96,6 +99,9 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   void start_handover();
   void post_ready();
   absl::Status open_logs(const Snapshot& snapshot);
+  absl::Status check_tls(const Snapshot& snapshot, const CertificateTable& table, bool running);
+  std::shared_ptr<const TlsClients> make_tls_clients(const Snapshot& snapshot, const CertificateTable& table);
+  std::shared_ptr<const TlsServerContext> make_tls(const Snapshot& snapshot, const CertificateTable& table, const Listeners::Active& of);
   void start_workers();
   absl::Status start_agent(uint16_t admin_port);
   void start_usage();
@@ -134,6 +140,9 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   mutable std::mutex mutex_;
   std::vector<v1::BoundListener> bound_;
   std::shared_ptr<const Snapshot> snapshot_;      // in force
+  std::shared_ptr<const CertificateTable> certificates_ = CertificateTable::none();  // in force
+  std::shared_ptr<TlsSigner> signer_;
+  std::unique_ptr<TlsBuilder> tls_;               // the agent's thread
   std::map<uint64_t, size_t> drained_;            // workers that are done with a version
   mutable std::mutex metrics_mutex_;
   MetricsPage metrics_;

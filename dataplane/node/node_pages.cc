@@ -31,6 +31,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   m.directory_version = agent.directory_version;
   m.switches_version = agent.switches_version;
   m.endpoints_version = agent.endpoints_version;
+  m.certificates_version = agent.certificates_version;
   m.config_success_wall_ns = agent.config_success_wall_ns;
   m.directory_success_wall_ns = agent.directory_success_wall_ns;
   m.config_rejected = agent.versions_refused;
@@ -43,6 +44,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   }
   m.access_log_dropped = log_->dropped_lines();
   std::lock_guard lock(mutex_);
+  for (const auto& [uid, certificate] : certificates_->certificates()) m.certificate_ends.emplace_back(certificate->name, certificate->not_after());
   m.handovers = handovers_;
   m.handovers_failed = handovers_failed_;
   m.snapshot_bytes = snapshot_ ? snapshot_->memory_bytes() : 0;

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/http/address.h"
+#include "common/http/client_identity.h"
 #include "common/http/message.h"
 #include "dataplane/policy/decision.h"
 
@@ -90,6 +91,7 @@ struct PolicyContext {
   IpAddress client;       // after trusted proxies
   bool peer_trusted = false;
   bool over_tls = false;
+  const ClientIdentity* certificate = nullptr;  // of the client's TLS; null: none was shown
   int64_t now_ns = 0;     // monotonic, read once at the request's head
   int64_t wall_ns = 0;
   Identity identity;

@@ -8,6 +8,7 @@ const std::vector<PolicyType>& policy_types() {
   using C = v1::PolicyConfig;
   static const std::vector<PolicyType> types = {
       {"apiKey", C::kApiKey, Phase::kAuthentication, Combine::kNearest, false, build_api_key},
+      {"clientCertificate", C::kClientCertificate, Phase::kAuthentication, Combine::kNearest, false, build_client_certificate},
       {"ipList", C::kIpList, Phase::kConnection, Combine::kAll, false, build_ip_list},
       {"cors", C::kCors, Phase::kCors, Combine::kNearest, false, build_cors},
       {"headers", C::kHeaders, Phase::kTransform, Combine::kAll, false, build_headers},

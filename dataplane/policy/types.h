@@ -12,6 +12,8 @@ namespace gw {
 
 std::unique_ptr<Policy> build_api_key(Policy::Info info, const v1::PolicyConfig& config, const ObjectLabel& label,
                                       DiagnosticList& diagnostics);
+std::unique_ptr<Policy> build_client_certificate(Policy::Info info, const v1::PolicyConfig& config, const ObjectLabel& label,
+                                                 DiagnosticList& diagnostics);
 std::unique_ptr<Policy> build_cors(Policy::Info info, const v1::PolicyConfig& config, const ObjectLabel& label,
                                    DiagnosticList& diagnostics);
 std::unique_ptr<Policy> build_headers(Policy::Info info, const v1::PolicyConfig& config, const ObjectLabel& label,

@@ -37,9 +37,20 @@ absl::Status template_segments(std::vector<std::string>& segments) {
   return absl::OkStatus();
 }
 
+constexpr const char* kGrpcName = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
+
 absl::Status compile_path(const v1::PathMatch& path, RouteMatch& out) {
-  int set = !path.exact().empty() + !path.prefix().empty() + !path.template_().empty() + !path.regex().empty();
-  if (set != 1) return invalid_argument("match.path: exactly one of exact, prefix, template, regex must be set");
+  int set = !path.exact().empty() + !path.prefix().empty() + !path.template_().empty() + !path.regex().empty() + path.has_grpc();
+  if (set != 1) return invalid_argument("match.path: exactly one of exact, prefix, template, regex, grpc must be set");
+  if (path.has_grpc()) {
+    for (const std::string& part : {path.grpc().service(), path.grpc().method()}) {
+      if (part.find_first_not_of(kGrpcName) != std::string::npos) return invalid_argument("match.path.grpc: \"" + part + "\" is no name");
+    }
+    if (path.grpc().service().empty()) return invalid_argument("match.path.grpc.service: must be set");
+    v1::PathMatch plain;
+    (path.grpc().method().empty() ? *plain.mutable_prefix() : *plain.mutable_exact()) = grpc_path(path.grpc());
+    return compile_path(plain, out);
+  }
   if (!path.regex().empty()) {
     out.kind = PathKind::kRegex;
     out.path_text = path.regex();
@@ -98,6 +109,10 @@ void compile_methods(const v1::Match& match, MethodSet& out) {
 }
 
 }  // namespace
+
+std::string grpc_path(const v1::GrpcMatch& match) {
+  return "/" + match.service() + (match.method().empty() ? "" : "/" + match.method());
+}
 
 bool MethodSet::has(Method method, std::string_view text) const {
   if (any()) return true;

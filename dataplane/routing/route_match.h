@@ -68,6 +68,9 @@ struct NamedCondition {
   std::string describe(std::string_view what) const;  // header x-tenant is not "a"
 };
 
+// The path of calls of a service (`/orders.v1.Orders`), or of one method of it.
+std::string grpc_path(const v1::GrpcMatch& match);
+
 // Why a route did not match; the order in which it is looked at.
 enum class MatchFailure : uint8_t { kNone, kPath, kHost, kHeader, kQuery, kMethod };
 

@@ -332,6 +332,7 @@ std::shared_ptr<const ApiOnGateway> SnapshotAssembly::serve(const GatewaySource&
       route = make_route(gateway, api, *source);
       ++stats_.routes_resolved;
     }
+    served->websockets = served->websockets || route->websocket() != nullptr;
     served->routes.push_back(std::move(route));
   }
   stats_.routes_shared += shared;
@@ -347,7 +348,9 @@ std::shared_ptr<const ApiOnGateway> SnapshotAssembly::serve(const GatewaySource&
 std::shared_ptr<const GatewayConfig> SnapshotAssembly::make_gateway(const GatewaySource& gateway) {
   auto out = std::make_shared<GatewayConfig>(gateway.config);
   for (const auto& [uid, api] : *next_.apis) {
-    if (contains(api->gateways, gateway.config.uid)) out->apis.push_back(serve(gateway, *api));
+    if (!contains(api->gateways, gateway.config.uid)) continue;
+    out->apis.push_back(serve(gateway, *api));
+    out->websockets = out->websockets || out->apis.back()->websockets;
   }
   const GatewayConfig* last = nullptr;
   std::shared_ptr<const GatewayConfig> held;

@@ -73,6 +73,7 @@ struct UpstreamTarget {
   bool is_address = false;
   IpAddress address;     // when is_address
   std::string authority; // host:port, brackets around IPv6: for logs and Host
+  bool https = false;    // as it is written; what counts is UpstreamConfig::tls
   uint32_t weight = 1;   // 0: out of rotation
   std::string zone;
   uint8_t priority = 0;  // lower first
@@ -133,12 +134,14 @@ struct RetryConfig {
 };
 
 struct ActiveHealthConfig {
-  std::string path;  // empty: a connection is enough
+  std::string path;  // empty, and not by_grpc: a connection is enough
   std::string host;  // empty: the target's
   int64_t interval_ms = 10'000;
   int64_t timeout_ms = 2'000;
   int unhealthy_after = 3;
   int healthy_after = 2;
+  bool by_grpc = false;  // asks by the gRPC health protocol
+  std::string grpc_service;  // empty: the server as a whole
   friend bool operator==(const ActiveHealthConfig&, const ActiveHealthConfig&) = default;
 };
 
@@ -163,7 +166,26 @@ struct BreakerConfig {
   int64_t open_for_ms = 10'000;
 };
 
+// How connections to a target that speaks HTTP/2 are shared.
+struct UpstreamHttp2Config {
+  uint32_t max_streams = 100;
+  uint32_t stream_window = 65536;
+  uint32_t connection_window = 1 << 20;
+  int64_t ping_after_ms = 30'000;
+  friend bool operator==(const UpstreamHttp2Config&, const UpstreamHttp2Config&) = default;
+};
+
 // Made with std::make_shared.
+// What is asked of targets that speak TLS, and shown to them.
+struct UpstreamTlsConfig {
+  uint64_t ca = 0, client_certificate = 0;  // uids of Secrets; 0: the system's authorities, none
+  std::string server_name;                  // empty: the target's host
+  std::vector<std::string> names;
+  std::vector<std::string> pins;            // hex
+  bool tls13_only = false;
+  bool verify = true;
+};
+
 struct UpstreamConfig : ObjectInfo, std::enable_shared_from_this<UpstreamConfig> {
   std::vector<UpstreamTarget> targets;  // static ones; the others are found by each node (dataplane/upstream/targets.h)
   DiscoveryConfig discovery;
@@ -177,6 +199,9 @@ struct UpstreamConfig : ObjectInfo, std::enable_shared_from_this<UpstreamConfig>
   std::optional<BreakerConfig> breaker;
   // PROXY_PROTOCOL_V1 or _V2: connections begin with that header.
   v1::UpstreamSpec::ProxyProtocol proxy_protocol = v1::UpstreamSpec::PROXY_PROTOCOL_NONE;
+  v1::UpstreamSpec::Protocol protocol = v1::UpstreamSpec::PROTOCOL_HTTP1;
+  UpstreamHttp2Config http2;  // unless `protocol` is HTTP1
+  std::optional<UpstreamTlsConfig> tls;  // all targets speak it, also those that are found
 };
 
 // Where in the configuration a policy was named.
@@ -312,6 +337,35 @@ class Route {
   bool response_body = false;
 };
 
+// Of a listener with `protocol: https`.
+struct ListenerTls {
+  int64_t handshake_timeout_ms = 10'000;
+  int32_t max_handshakes = 1000;           // at one time, on one node
+  int32_t max_handshakes_per_second = 0;   // on one node; 0: no limit
+  bool session_tickets = true;
+  std::vector<uint64_t> certificates;      // uids
+  uint64_t default_certificate = 0;        // 0: unknown hosts are refused
+  std::string hsts;                        // Strict-Transport-Security; empty: none
+};
+
+// Which clients show a certificate; the first entry of a Gateway that covers the host counts.
+struct ClientAuthConfig {
+  std::vector<std::string> hosts;
+  v1::ClientAuth::Mode mode = v1::ClientAuth::MODE_NONE;
+  uint64_t trust = 0, crl = 0;             // uids of Secrets; 0: none
+  std::string header;                      // lower case
+};
+
+// What one HTTP/2 connection of a listener may take.
+struct ListenerHttp2Config {
+  uint32_t streams = 100;
+  uint32_t stream_window = 65536;
+  uint32_t connection_window = 1 << 20;
+  uint32_t resets = 200;
+  uint32_t control_frames = 2000;
+  int64_t ping_after_ms = 30'000;
+};
+
 struct ListenerConfig {
   std::string name;
   std::string address_text;
@@ -320,6 +374,11 @@ struct ListenerConfig {
   v1::Listener::Protocol protocol = v1::Listener::PROTOCOL_HTTP;
   PathRule path_rule = PathRule::kReject;
   bool proxy_protocol = false;  // connections begin with a PROXY protocol header
+  bool http2 = false;           // beside HTTP/1: by ALPN with TLS, else by prior knowledge
+  bool redirect_to_https = false;
+  int32_t https_port = 443;     // in that redirect
+  ListenerTls tls;
+  ListenerHttp2Config http2_limits;
 };
 
 struct AccessLogConfig {

@@ -39,6 +39,11 @@ const KeyRecord* Directory::imported_key(const Sha256& sha256) const {
   return found ? found->get() : nullptr;
 }
 
+const AppRecord* Directory::identified(uint64_t policy, std::string_view value) const {
+  const auto* found = identities_.find(identity_hash(policy, value), SameIdentity{policy, value});
+  return found ? app((*found)->app) : nullptr;
+}
+
 const QuotaView::Exhausted* QuotaView::exhausted(uint64_t subscription, int64_t wall_ns) const {
   if (exhausted_.size() == 0) return nullptr;
   const auto* found = exhausted_.find(subscription, [&](const Exhausted& e) { return e.subscription == subscription; });

@@ -57,6 +57,13 @@ struct KeyRecord {
   int64_t expires_at = 0;  // Unix seconds; 0: never
 };
 
+// Who an App is to a policy that knows callers by other things than keys.
+struct IdentityRecord {
+  uint64_t policy = 0;
+  uint64_t app = 0;
+  std::string value;
+};
+
 class Directory {
  public:
   uint64_t version() const { return state_.version; }
@@ -68,6 +75,8 @@ class Directory {
   const SubscriptionRecord* subscription(uint64_t uid) const;
   const KeyRecord* issued_key(std::string_view key_id) const;
   const KeyRecord* imported_key(const Sha256& sha256) const;
+  // The App that `value` stands for to the policy; null: none.
+  const AppRecord* identified(uint64_t policy, std::string_view value) const;
 
   size_t apps() const { return apps_.size(); }
   size_t keys() const { return issued_.size() + imported_.size(); }
@@ -82,6 +91,7 @@ class Directory {
   PersistentMap<SubscriptionRecord> subscriptions_;
   PersistentMap<KeyRecord> issued_;    // by key id
   PersistentMap<KeyRecord> imported_;  // by SHA-256
+  PersistentMap<IdentityRecord> identities_;  // by policy and value
 };
 
 // What plans need from the control plane: how many nodes share a rate, and whose quota is used up.

@@ -78,6 +78,9 @@ struct DirectoryEdit {
       v1::AppEntry entry;
       if (!parse(key, was, entry)) return false;
       link_app(entry.consumer(), key.uid, false);
+      for (const v1::AppIdentityEntry& i : entry.identities()) {
+        out->identities_.erase(identity_hash(i.policy(), i.value()), SameIdentity{i.policy(), i.value()});
+      }
       if (gone) out->apps_.erase(key.uid, SameUid{key.uid});
       apps.insert(key.uid);
     } else if (key.kind == v1::ENTRY_SUBSCRIPTION) {
@@ -119,7 +122,7 @@ struct DirectoryEdit {
         if (!parse(key, now, entry)) return false;
         link_app(entry.consumer(), key.uid, true);
         apps.insert(key.uid);
-        return true;
+        return put_identities(key.uid, entry);
       }
       case v1::ENTRY_SUBSCRIPTION: {
         v1::SubscriptionEntry entry;
@@ -134,6 +137,20 @@ struct DirectoryEdit {
       case v1::ENTRY_KEY: return put_key(key, now);
       default: return fail("GW3005", "", "an entry of kind " + std::to_string(key.kind) + " does not belong to the directory");
     }
+  }
+
+  bool put_identities(uint64_t app, const v1::AppEntry& entry) {
+    for (const v1::AppIdentityEntry& i : entry.identities()) {
+      uint64_t hash = identity_hash(i.policy(), i.value());
+      SameIdentity same{i.policy(), i.value()};
+      if (out->identities_.find(hash, same)) {
+        return fail("GW3005", "identities", "\"" + i.value() + "\" stands for more than one App");
+      }
+      auto record = std::make_shared<IdentityRecord>();
+      *record = {i.policy(), app, i.value()};
+      out->identities_.put(hash, std::move(record), same);
+    }
+    return true;
   }
 
   bool put_key(const EntryKey& key, const std::string& now) {

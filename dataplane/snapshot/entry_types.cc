@@ -38,6 +38,9 @@ const std::vector<EntryType>& entry_types() {
       {v1::ENTRY_TARGET_SWITCH, "TargetSwitch", &v1::TargetSwitchEntry::default_instance()},
       {v1::ENTRY_BLOCK, "Block", &v1::BlockEntry::default_instance()},
       {v1::ENTRY_ENDPOINT, "Endpoint", &v1::EndpointEntry::default_instance()},
+      {v1::ENTRY_CERTIFICATE, "Certificate", &v1::CertificateEntry::default_instance()},
+      {v1::ENTRY_SECRET, "Secret", &v1::SecretEntry::default_instance()},
+      {v1::ENTRY_TICKET_KEY, "TicketKey", &v1::TicketKeyEntry::default_instance()},
   };
   return types;
 }

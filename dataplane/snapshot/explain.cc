@@ -339,7 +339,7 @@ class Explainer final : public ExplainSink {
 
   void forwarded(uint32_t index, const std::string& why) {
     const UpstreamConfig* u = tables_.snapshot->upstream(index);
-    std::string url = "http://" + targets_text(*u) + std::string(upstream_target(route_->rewrite(), head_, arena_));
+    std::string url = (u->tls ? "https://" : "http://") + targets_text(*u) + std::string(upstream_target(route_->rewrite(), head_, arena_));
     for (const UpstreamTarget& t : u->targets) {
       if (tables_.switches->drained(u->uid, t.authority)) url += ", " + t.authority + " is drained";
     }

@@ -45,7 +45,11 @@ std::string listeners_text(const GatewayConfig& gateway) {
     out += (out.empty() ? "" : ", ") + l.name + " " + (v6 ? "[" + l.address_text + "]" : l.address_text) + ":" + std::to_string(l.port);
     if (l.path_rule == PathRule::kNormalize) out += " (paths normalized)";
     if (l.path_rule == PathRule::kRaw) out += " (raw paths)";
+    if (l.http2) out += l.protocol == v1::Listener::PROTOCOL_HTTPS ? " (HTTP/2)" : " (HTTP/2 by prior knowledge)";
     if (l.proxy_protocol) out += " (PROXY protocol)";
+    if (l.protocol == v1::Listener::PROTOCOL_HTTPS) out += l.http2 ? " (TLS, HTTP/2)" : " (TLS)";
+    else if (l.http2) out += " (HTTP/2)";
+    if (l.redirect_to_https) out += " (redirects to https)";
   }
   return out;
 }
@@ -121,6 +125,17 @@ std::string retries_text(const RetryConfig& r) {
   return "up to " + std::to_string(r.tries) + " retries on " + when;
 }
 
+std::string protocol_text(const UpstreamConfig& u) {
+  if (u.protocol == v1::UpstreamSpec::PROTOCOL_HTTP1) return {};
+  return std::string("HTTP/2") + (u.protocol == v1::UpstreamSpec::PROTOCOL_AUTO ? " or HTTP/1.1" : "") + ", up to " +
+         std::to_string(u.http2.max_streams) + " requests on a connection";
+}
+
+std::string probe_text(const ActiveHealthConfig& active) {
+  if (!active.by_grpc) return active.path.empty() ? "a connection" : "GET " + active.path;
+  return "the gRPC health protocol" + (active.grpc_service.empty() ? std::string() : " for " + active.grpc_service);
+}
+
 std::string breaker_text(const BreakerConfig& b) {
   std::string out;
   auto add = [&](const std::string& word) { out += (out.empty() ? "at most " : ", ") + word; };
@@ -141,11 +156,11 @@ std::string target_rules_text(const UpstreamConfig& upstream) {
   auto add = [&](const std::string& part) {
     if (!part.empty()) out += (out.empty() ? "" : "; ") + part;
   };
+  add(protocol_text(upstream));
   add(balance_text(upstream.balance));
   if (upstream.retry.configured) add(retries_text(upstream.retry));
   if (upstream.active) {
-    add("probed with " + (upstream.active->path.empty() ? std::string("a connection") : "GET " + upstream.active->path) + " every " +
-        format_duration_ms(upstream.active->interval_ms));
+    add("probed with " + probe_text(*upstream.active) + " every " + format_duration_ms(upstream.active->interval_ms));
   }
   if (upstream.passive && !upstream.passive->connects_only && upstream.passive->consecutive_5xx > 0) {
     add("left out for " + format_duration_ms(upstream.passive->eject_for_ms) + " after " +

@@ -7,6 +7,7 @@
 
 #include "common/crypto/sha256.h"
 #include "dataplane/routing/hash.h"
+#include "dataplane/snapshot/directory.h"
 
 namespace gw {
 
@@ -25,5 +26,12 @@ inline uint64_t sha256_hash(const Sha256& sha256) {
   std::memcpy(&h, sha256.data(), sizeof h);
   return h;
 }
+
+inline uint64_t identity_hash(uint64_t policy, std::string_view value) { return hash_bytes(value, policy); }
+struct SameIdentity {
+  uint64_t policy;
+  std::string_view value;
+  bool operator()(const IdentityRecord& r) const { return r.policy == policy && r.value == value; }
+};
 
 }  // namespace gw

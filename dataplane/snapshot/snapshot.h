@@ -23,6 +23,7 @@ struct ApiOnGateway {
   std::shared_ptr<const ApiConfig> api;
   std::shared_ptr<const ApiRouter> router;
   std::vector<std::shared_ptr<const Route>> routes;
+  bool websockets = false;  // some route takes them
 };
 
 struct RouteResult {
@@ -36,6 +37,9 @@ struct RouteResult {
 
 struct GatewayConfig : ObjectInfo {
   std::vector<ListenerConfig> listeners;
+  std::vector<ClientAuthConfig> client_auth;
+  // Fields that tell upstreams of clients' certificates, each once, in lower case: clients' own are dropped.
+  std::vector<std::string> client_auth_headers;
   CidrSet trusted_proxies;
   int64_t body_bytes = kDefaultBodyBytes;
   int64_t body_bytes_max = std::numeric_limits<int64_t>::max();
@@ -48,7 +52,7 @@ struct GatewayConfig : ObjectInfo {
   int32_t max_connections_per_client = kDefaultConnectionsPerClient;
   int32_t requests_per_connection = kDefaultRequestsPerConnection;
   std::string via;                     // this gateway's mark in Via
-  std::string via_http10, via_http11;  // values of Via for messages that came by HTTP/1.0 and 1.1
+  std::string via_http10, via_http11, via_http2;  // values of Via for messages that came by that version
   AccessLogConfig access_log;
   bool full_error_detail = false;
   // For answers that the gateway makes to requests without a route (404, 405, 400): its `headers` policies.
@@ -56,6 +60,7 @@ struct GatewayConfig : ObjectInfo {
 
   std::shared_ptr<const ClaimTable> claims;                  // hit.api is a position in `apis`
   std::vector<std::shared_ptr<const ApiOnGateway>> apis;
+  bool websockets = false;  // some route of theirs takes them
 
   // The listener of that name, else the first; null where there is none.
   const ListenerConfig* find_listener(std::string_view name) const;

@@ -1,5 +1,7 @@
 #include "dataplane/snapshot/sources.h"
 
+#include "common/base/text.h"
+
 #include <algorithm>
 
 #include "common/base/status.h"
@@ -38,6 +40,22 @@ bool Decoder::fail(std::string_view path, const std::string& what, std::string_v
   return false;
 }
 
+bool Decoder::http2_limits(const v1::Http2Limits& in, const std::string& path, ListenerHttp2Config& out) {
+  if (in.has_max_streams()) out.streams = static_cast<uint32_t>(in.max_streams());
+  if (in.has_stream_window()) out.stream_window = static_cast<uint32_t>(in.stream_window());
+  if (in.has_connection_window()) out.connection_window = static_cast<uint32_t>(in.connection_window());
+  if (in.has_max_resets()) out.resets = static_cast<uint32_t>(in.max_resets());
+  if (in.has_max_control_frames()) out.control_frames = static_cast<uint32_t>(in.max_control_frames());
+  if (in.has_ping_after_ms()) out.ping_after_ms = in.ping_after_ms();
+  // Windows are below 2^31 (RFC 9113 §6.9.1).
+  constexpr int64_t kMostWindow = std::numeric_limits<int32_t>::max();
+  bool small = (in.has_max_streams() && in.max_streams() < 1) || (in.has_stream_window() && in.stream_window() < 1) ||
+               (in.has_connection_window() && in.connection_window() < 65535) || (in.has_max_resets() && in.max_resets() < 1) ||
+               (in.has_max_control_frames() && in.max_control_frames() < 1) || out.ping_after_ms < 1;
+  bool large = in.stream_window() > kMostWindow || in.connection_window() > kMostWindow;
+  return small || large ? fail(path, "a limit is out of range") : true;
+}
+
 bool Decoder::listener(const v1::Listener& in, std::string_view path, ListenerConfig& out) {
   out.name = in.name();
   out.address_text = in.address();
@@ -50,8 +68,45 @@ bool Decoder::listener(const v1::Listener& in, std::string_view path, ListenerCo
   if (in.path_rule() == v1::Listener::PATH_RULE_NORMALIZE) out.path_rule = PathRule::kNormalize;
   if (in.path_rule() == v1::Listener::PATH_RULE_RAW) out.path_rule = PathRule::kRaw;
   out.proxy_protocol = in.proxy_protocol();
+  const bool https = in.protocol() == v1::Listener::PROTOCOL_HTTPS;
+  out.http2 = in.has_http2() ? in.http2() : https;
+  out.redirect_to_https = in.redirect_to_https();
+  if (in.https_port() > 0) out.https_port = in.https_port();
+  if (in.tls().has_handshake_timeout_ms()) out.tls.handshake_timeout_ms = in.tls().handshake_timeout_ms();
+  if (in.tls().has_max_handshakes()) out.tls.max_handshakes = in.tls().max_handshakes();
+  if (in.tls().has_max_handshakes_per_second()) out.tls.max_handshakes_per_second = in.tls().max_handshakes_per_second();
+  if (in.tls().has_session_tickets()) out.tls.session_tickets = in.tls().session_tickets();
+  if (in.has_hsts()) {
+    out.tls.hsts = "max-age=" + std::to_string(in.hsts().max_age_ms() / 1000);
+    if (in.hsts().include_subdomains()) out.tls.hsts += "; includeSubDomains";
+    if (in.hsts().preload()) out.tls.hsts += "; preload";
+  }
+  if (out.tls.handshake_timeout_ms < 1 || out.tls.max_handshakes < 1 || out.tls.max_handshakes_per_second < 0) {
+    return fail(std::string(path) + ".tls", "a limit must be > 0");
+  }
+  if (!http2_limits(in.http2_limits(), std::string(path) + ".http2Limits", out.http2_limits)) return false;
   if (in.protocol() == v1::Listener::PROTOCOL_UNSPECIFIED) return fail(std::string(path) + ".protocol", "must be set");
   return true;
+}
+
+void Decoder::client_auth(const v1::GatewayEntry& in, GatewayConfig& out) {
+  for (const v1::ListenerCertificates& of : in.certificates()) {
+    for (ListenerConfig& listener : out.listeners) {
+      if (listener.name != of.listener()) continue;
+      listener.tls.certificates.assign(of.certificates().begin(), of.certificates().end());
+      listener.tls.default_certificate = of.default_certificate();
+    }
+  }
+  for (const v1::ClientAuthEntry& entry : in.client_auth()) {
+    ClientAuthConfig& c = out.client_auth.emplace_back();
+    c.mode = entry.mode();
+    c.trust = entry.trust();
+    c.crl = entry.crl();
+    for (const std::string& host : entry.hosts()) c.hosts.push_back(ascii_lower(host));
+    c.header = entry.header().empty() ? "x-gw-client-certificate" : ascii_lower(entry.header());
+    auto& names = out.client_auth_headers;
+    if (std::find(names.begin(), names.end(), c.header) == names.end()) names.push_back(c.header);
+  }
 }
 
 std::shared_ptr<const GatewaySource> Decoder::gateway(const EntryKey& key, const std::string& bytes) {
@@ -64,6 +119,7 @@ std::shared_ptr<const GatewaySource> Decoder::gateway(const EntryKey& key, const
     c.listeners.emplace_back();
     if (!listener(e.listeners(i), "spec.listeners[" + std::to_string(i) + "]", c.listeners.back())) return nullptr;
   }
+  client_auth(e, c);
   std::vector<Cidr> trusted;
   for (const std::string& text : e.trusted_proxies()) {
     auto cidr = Cidr::parse(text);
@@ -83,6 +139,7 @@ std::shared_ptr<const GatewaySource> Decoder::gateway(const EntryKey& key, const
   c.via = via_pseudonym(c.uid);
   c.via_http10 = "1.0 " + c.via;
   c.via_http11 = "1.1 " + c.via;
+  c.via_http2 = "2.0 " + c.via;
   if (e.limits_max().has_body_bytes()) c.body_bytes_max = e.limits_max().body_bytes();
   if (c.body_bytes < 0 || c.header_bytes < 1 || c.header_fields < 1 || c.idle_timeout_ms < 1 || c.head_timeout_ms < 1 ||
       c.stacked_gateways < 0 || c.max_connections < 1 || c.max_connections_per_client < 1 || c.requests_per_connection < 1) {

@@ -119,11 +119,15 @@ class Decoder {
  private:
   void identify(ObjectInfo& info, IndexSpace space, uint64_t uid, const v1::ObjectName& name);
   bool fail(std::string_view path, const std::string& what, std::string_view code = "GW3007");
+  bool http2_limits(const v1::Http2Limits& in, const std::string& path, ListenerHttp2Config& out);
   bool listener(const v1::Listener& in, std::string_view path, ListenerConfig& out);
+  void client_auth(const v1::GatewayEntry& in, GatewayConfig& out);
   // upstream_source.cc
+  bool upstream_tls(const v1::UpstreamEntry& in, UpstreamConfig& out);
   bool balance(const v1::Balance& in, BalanceConfig& out);
   bool retries(const v1::Retries& in, RetryConfig& out);
   bool discovery(const v1::Discovery& in, DiscoveryConfig& out);
+  bool protocol(const v1::UpstreamEntry& in, UpstreamConfig& out);
   bool route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
   bool route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out);
 

@@ -3,9 +3,11 @@
 
 #include <memory>
 
+#include "dataplane/snapshot/certificates.h"
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/snapshot/switches.h"
+#include "dataplane/snapshot/tickets.h"
 
 namespace gw {
 
@@ -14,6 +16,8 @@ struct Tables {
   std::shared_ptr<const Directory> directory;  // never null: Directory() is empty
   std::shared_ptr<const QuotaView> quota;      // never null
   std::shared_ptr<const Switches> switches = Switches::none();  // never null
+  std::shared_ptr<const CertificateTable> certificates = CertificateTable::none();  // never null
+  std::shared_ptr<const TicketKeys> tickets = TicketKeys::none();                   // never null
 };
 
 }  // namespace gw

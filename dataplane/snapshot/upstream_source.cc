@@ -2,6 +2,8 @@
 #include <charconv>
 
 #include "common/base/text.h"
+#include "common/crypto/base64.h"
+#include "common/crypto/hex.h"
 #include "common/http/target_address.h"
 #include "common/http/uri.h"
 #include "dataplane/snapshot/sources.h"
@@ -22,6 +24,8 @@ ActiveHealthConfig active_health(const v1::ActiveHealth& in) {
   if (in.has_timeout_ms()) out.timeout_ms = std::max<int64_t>(in.timeout_ms(), 1);
   if (in.has_unhealthy_after()) out.unhealthy_after = std::max(in.unhealthy_after(), 1);
   if (in.has_healthy_after()) out.healthy_after = std::max(in.healthy_after(), 1);
+  out.by_grpc = in.has_grpc();
+  out.grpc_service = in.grpc().service();
   return out;
 }
 
@@ -61,7 +65,59 @@ BreakerConfig circuit_breaker(const v1::CircuitBreaker& in) {
   return out;
 }
 
+UpstreamHttp2Config http2_sharing(const v1::UpstreamHttp2& in) {
+  UpstreamHttp2Config out;
+  if (in.has_max_streams()) out.max_streams = static_cast<uint32_t>(std::clamp(in.max_streams(), 1, 10'000));
+  if (in.has_stream_window()) out.stream_window = static_cast<uint32_t>(std::clamp<int64_t>(in.stream_window(), 16'384, 16 << 20));
+  if (in.has_connection_window()) {
+    out.connection_window = static_cast<uint32_t>(std::clamp<int64_t>(in.connection_window(), 65'535, 128 << 20));
+  }
+  if (in.has_ping_after_ms()) out.ping_after_ms = std::max<int64_t>(in.ping_after_ms(), 1'000);
+  return out;
+}
+
 }  // namespace
+
+bool Decoder::protocol(const v1::UpstreamEntry& in, UpstreamConfig& out) {
+  if (in.protocol() != v1::UpstreamSpec::PROTOCOL_UNSPECIFIED) out.protocol = in.protocol();
+  bool http1 = out.protocol == v1::UpstreamSpec::PROTOCOL_HTTP1;
+  if (in.has_http2() && http1) return fail("spec.http2", "belongs to `protocol: http2` or `auto`", "GW1437");
+  out.http2 = http2_sharing(in.http2());
+  if (out.protocol == v1::UpstreamSpec::PROTOCOL_AUTO && !out.tls) {
+    return fail("spec.protocol", "`auto` lets an https:// target choose, and there is none", "GW1437");
+  }
+  if (out.active && out.active->by_grpc) {
+    if (http1) return fail("spec.health.active.grpc", "needs `protocol: http2`: gRPC is spoken over HTTP/2 alone", "GW1438");
+    if (!out.active->path.empty()) return fail("spec.health.active.path", "one of path and grpc, not both", "GW1438");
+  }
+  return true;
+}
+
+// All of an upstream's targets or none: those that are found have no scheme of their own.
+bool Decoder::upstream_tls(const v1::UpstreamEntry& in, UpstreamConfig& out) {
+  size_t https = static_cast<size_t>(std::count_if(out.targets.begin(), out.targets.end(), [](const UpstreamTarget& t) { return t.https; }));
+  if (https != 0 && https != out.targets.size()) {
+    return fail("spec.targets", "are partly http:// and partly https://; make two Upstreams of them", "GW1457");
+  }
+  if (in.has_tls() && https == 0 && !out.targets.empty()) {
+    return fail("spec.tls", "belongs to https:// targets, and these are http://", "GW1457");
+  }
+  if (!in.has_tls() && https == 0) return true;
+  UpstreamTlsConfig& tls = out.tls.emplace();
+  tls.ca = in.tls().ca();
+  tls.client_certificate = in.tls().client_certificate();
+  tls.server_name = in.tls().server_name();
+  tls.names.assign(in.tls().names().begin(), in.tls().names().end());
+  for (const std::string& pin : in.tls().pins()) {
+    constexpr std::string_view kScheme = "sha256/";
+    auto bytes = pin.rfind(kScheme, 0) == 0 ? from_base64(std::string_view(pin).substr(kScheme.size())) : std::nullopt;
+    if (!bytes || bytes->size() != 32) return fail("spec.tls.pins", "\"" + pin + "\" is not sha256/ and 32 bytes in base64", "GW1457");
+    tls.pins.push_back(to_hex(*bytes));
+  }
+  tls.tls13_only = in.tls().min_tls() == "1.3";
+  tls.verify = !in.tls().unverified();
+  return true;
+}
 
 bool Decoder::balance(const v1::Balance& in, BalanceConfig& out) {
   switch (in.by()) {
@@ -138,17 +194,18 @@ bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
 }
 
 std::optional<TargetProblem> read_target(const v1::Target& in, UpstreamTarget& out) {
-  TargetProblem not_a_target{"url", "\"" + in.url() + "\" is not http://host:port", "GW1416"};
+  TargetProblem not_a_target{"url", "\"" + in.url() + "\" is not http://host:port or https://host:port", "GW1416"};
   std::string_view url = in.url();
-  if (url.substr(0, 7) != "http://") return not_a_target;
-  std::string_view authority = url.substr(7);
+  out.https = url.substr(0, 8) == "https://";
+  if (!out.https && url.substr(0, 7) != "http://") return not_a_target;
+  std::string_view authority = url.substr(out.https ? 8 : 7);
   while (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
   Arena arena;
   std::string_view host, why;
   int port = -1;
   if (!parse_authority(authority, arena, host, port, why) || port == 0) return not_a_target;
   out.host = std::string(host);
-  out.port = port < 0 ? 80 : static_cast<uint16_t>(port);
+  out.port = port < 0 ? (out.https ? 443 : 80) : static_cast<uint16_t>(port);
   if (auto address = IpAddress::parse(host)) {
     out.is_address = true;
     out.address = *address;
@@ -216,6 +273,7 @@ std::shared_ptr<const UpstreamConfig> Decoder::upstream(const EntryKey& key, con
     out->passive = without_passive();
   }
   if (e.has_circuit_breaker()) out->breaker = circuit_breaker(e.circuit_breaker());
+  if (!upstream_tls(e, *out) || !protocol(e, *out)) return nullptr;
   return out;
 }
 

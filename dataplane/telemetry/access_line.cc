@@ -186,6 +186,7 @@ size_t format_access_line(const RequestRecord& r, std::string_view node, std::st
   }
   if (r.plan != nullptr) line.name(",\"plan\":\"", r.plan->name, kMaxName);
   line.text(",\"http.request.method\":\"", r.method_text, 32);
+  line.name(",\"network.protocol.version\":\"", r.protocol, 3);
   line.text(",\"url.path\":\"", r.path, kMaxPath);
   line.text(",\"server.address\":\"", r.host, kMaxHost);
   char address[64];

@@ -1,5 +1,6 @@
 #include "dataplane/telemetry/metrics_page.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -224,8 +225,17 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.family(metric::kConnections);
   out.sample({{"state", "active"}}, stats.gauges.connections_active);
   out.sample({{"state", "idle"}}, stats.gauges.connections_idle);
+  out.family(metric::kTlsHandshakes);
+  for (size_t i = 0; i < stats.handshakes.size(); ++i) {
+    if (stats.handshakes[i] == 0) continue;
+    TlsResultName name = tls_result_name(static_cast<TlsResult>(i));
+    out.sample({{"result", name.result}, {"version", name.version}}, stats.handshakes[i]);
+  }
+  out.single(metric::kTlsHandshakesActive, stats.gauges.handshakes);
   out.single(metric::kHttpActiveRequests, stats.gauges.active_requests);
   out.single(metric::kTunnels, stats.gauges.tunnels);
+  out.single(metric::kHttp2Connections, stats.gauges.http2_connections);
+  out.single(metric::kHttp2Streams, stats.gauges.http2_streams);
   out.single(metric::kBufferBytes, stats.gauges.buffer_bytes);
   render_upstreams(stats, out);
   out.family(metric::kZoneBytes);
@@ -244,6 +254,11 @@ std::string MetricsPage::render(const StatsSnapshot& stats, const NodeMetrics& n
   out.single(metric::kDirectoryVersion, node.directory_version);
   out.single(metric::kSwitchesVersion, node.switches_version);
   out.single(metric::kEndpointsVersion, node.endpoints_version);
+  out.single(metric::kCertificatesVersion, node.certificates_version);
+  out.family(metric::kCertificateExpiry);
+  for (size_t i = 0; i < std::min(node.certificate_ends.size(), kMaxObjects); ++i) {
+    out.sample({{"certificate", node.certificate_ends[i].first}}, static_cast<double>(node.certificate_ends[i].second));
+  }
   out.single(metric::kConfigLastSuccess, seconds(node.config_success_wall_ns));
   out.single(metric::kDirectoryLastSuccess, seconds(node.directory_success_wall_ns));
   out.single(metric::kConfigRejected, node.config_rejected);

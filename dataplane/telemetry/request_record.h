@@ -32,6 +32,7 @@ struct RequestRecord {
   const PlanConfig* plan = nullptr;
   Method method = Method::kOther;
   std::string_view method_text, host, path;  // query is not logged by default
+  std::string_view protocol;      // HTTP's version towards the client: 1.0, 1.1, 2
   std::string_view user_agent;
   IpAddress client;
   int status = 0;

@@ -16,6 +16,7 @@ constexpr CounterName kCounterNames[] = {
     {"gw_upstream_queue_full_total", "Requests refused because too many wait for an upstream connection."},
     {"gw_upstream_pool_full_total", "Times that an upstream's limit of connections was hit."},
     {"gw_upstream_ejections_total", "Times that a target was left out because requests to it failed."},
+    {"gw_upstream_tls_failures_total", "TLS handshakes with targets that failed."},
     {"gw_upstream_circuit_open_refusals_total", "Requests refused by a limit of a circuit breaker."},
     {"gw_upstream_circuit_opened_total", "Times that a circuit breaker opened after failures in a row."},
     {"gw_retries_refused_total", "Failures passed on because the budget or limit of retries was used up."},
@@ -42,6 +43,12 @@ constexpr CounterName kCounterNames[] = {
     {"gw_overload_closed_total", "Client connections closed after an answer to make room under load."},
     {"gw_requests_blocked_total", "Requests refused because an operator has blocked the client's address."},
     {"gw_requests_disabled_total", "Requests refused because an operator has disabled their Api."},
+    {"gw_upstream_http2_connections_total", "HTTP/2 connections to upstreams that were begun."},
+    {"gw_upstream_http2_goaways_total", "HTTP/2 connections whose upstream said that it takes no more requests on them."},
+    {"gw_upstream_http2_moved_total", "Requests that an upstream's HTTP/2 connection left unseen and that went to another one."},
+    {"gw_upstream_http2_budget_total", "HTTP/2 connections to upstreams that were ended for too many frames of no use."},
+    {"gw_http2_requests_total", "Requests that came by HTTP/2."},
+    {"gw_http2_budget_exceeded_total", "HTTP/2 connections ended because their client went beyond a budget of http2Limits."},
 };
 static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
 
@@ -57,6 +64,10 @@ static_assert(sizeof kVerdictNames / sizeof kVerdictNames[0] == static_cast<size
 constexpr std::string_view kMirrorNames[] = {"2xx",     "3xx",     "4xx",              "5xx",              "failed",
                                              "timeout", "dropped_too_many", "dropped_too_large", "dropped_unfinished"};
 static_assert(sizeof kMirrorNames / sizeof kMirrorNames[0] == static_cast<size_t>(MirrorResult::kCount));
+constexpr TlsResultName kTlsNames[] = {{"ok", "1.2"},      {"ok", "1.3"},  {"resumed", "1.2"}, {"resumed", "1.3"},
+                                       {"protocol", ""},   {"no_host", ""}, {"no_protocol", ""}, {"client_certificate", ""},
+                                       {"client", ""},     {"timeout", ""}, {"limit", ""}};
+static_assert(sizeof kTlsNames / sizeof kTlsNames[0] == static_cast<size_t>(TlsResult::kCount));
 
 // The stats at `index`, made anew when another object has come to that place.
 template <class Stats>
@@ -111,6 +122,7 @@ bool copy_keys(const Map& map, typename Map::key_type& next, SliceBudget& budget
 
 std::string_view result_name(AttemptResult result) { return kResultNames[static_cast<size_t>(result)]; }
 std::string_view retry_name(RetryReason reason) { return kRetryNames[static_cast<size_t>(reason)]; }
+TlsResultName tls_result_name(TlsResult result) { return kTlsNames[static_cast<size_t>(result)]; }
 std::string_view mirror_result_name(MirrorResult result) { return kMirrorNames[static_cast<size_t>(result)]; }
 std::string_view verdict_name(PolicyVerdict verdict) { return kVerdictNames[static_cast<size_t>(verdict)]; }
 const CounterName& counter_name(Counter counter) { return kCounterNames[static_cast<size_t>(counter)]; }
@@ -229,6 +241,7 @@ void WorkerStats::copy_totals(StatsSnapshot& out) const {
     sum.received += bytes.received;
   }
   for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
+  for (size_t i = 0; i < handshakes_.size(); ++i) out.handshakes[i] += handshakes_[i];
   out.overhead_ns.merge(overhead_ns_);
   out.loop_lag_ns.merge(loop_lag_ns_);
   out.gauges.connections_active += gauges_.connections_active;
@@ -236,7 +249,10 @@ void WorkerStats::copy_totals(StatsSnapshot& out) const {
   out.gauges.active_requests += gauges_.active_requests;
   out.gauges.tunnels += gauges_.tunnels;
   out.gauges.mirrors += gauges_.mirrors;
+  out.gauges.handshakes += gauges_.handshakes;
   out.gauges.buffer_bytes += gauges_.buffer_bytes;
+  out.gauges.http2_connections += gauges_.http2_connections;
+  out.gauges.http2_streams += gauges_.http2_streams;
   out.gauges.overload_stage = std::max(out.gauges.overload_stage, gauges_.overload_stage);
 }
 

@@ -29,6 +29,15 @@ enum class PolicyVerdict : uint8_t { kNext, kRespond, kObserved, kFailOpen, kCou
 enum class MirrorResult : uint8_t { k2xx, k3xx, k4xx, k5xx, kFailed, kTimeout, kTooMany, kTooLarge, kUnfinished, kCount };
 std::string_view mirror_result_name(MirrorResult result);  // 2xx, …, failed, timeout, dropped_too_many, …
 std::string_view result_name(AttemptResult result);    // ok, connect, …
+// How a TLS handshake with a client ended.
+enum class TlsResult : uint8_t {
+  kOk12, kOk13, kResumed12, kResumed13,
+  kProtocol, kNoHost, kNoAlpn, kCertificate, kPeer, kTimeout, kLimit, kCount
+};
+struct TlsResultName {
+  std::string_view result, version;
+};
+TlsResultName tls_result_name(TlsResult result);
 // Why an attempt followed another.
 enum class RetryReason : uint8_t { kReused, kConnect, kReset, kTimeout, kStatus, kHedge, kCount };
 std::string_view retry_name(RetryReason reason);       // reused_connection, connect, …
@@ -44,6 +53,7 @@ enum class Counter : uint8_t {
   kUpstreamQueueFull,
   kUpstreamPoolFull,
   kUpstreamEjections,
+  kUpstreamTlsFailed,      // handshakes with targets
   kUpstreamCircuitOpen,    // requests refused by a circuit breaker
   kUpstreamCircuitOpened,
   kRetryRefused,           // by budget or maxRetries
@@ -70,6 +80,12 @@ enum class Counter : uint8_t {
   kOverloadClosed,
   kRequestsBlocked,   // by `gwctl block ip`
   kRequestsDisabled,  // by `gwctl api disable`
+  kUpstreamHttp2Connections,
+  kUpstreamHttp2Goaways,
+  kUpstreamHttp2Moved,
+  kUpstreamHttp2Budgets,
+  kHttp2Requests,
+  kHttp2BudgetExceeded,
   kCount,
 };
 // `gw_..._total` name and help of a counter.
@@ -85,7 +101,10 @@ struct WorkerGauges {
   int64_t active_requests = 0;     // tunnels among them
   int64_t tunnels = 0;
   int64_t mirrors = 0;             // copies in work
+  int64_t handshakes = 0;          // of TLS with clients, in work
   int64_t buffer_bytes = 0;
+  int64_t http2_connections = 0;
+  int64_t http2_streams = 0;
   int64_t overload_stage = 0;  // 0 to 2; of several workers the highest
 };
 
@@ -196,6 +215,7 @@ struct StatsSnapshot {
   std::map<Rejection, uint64_t> rejections;
   std::map<std::string, ZoneBytes> zones;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
+  std::array<uint64_t, static_cast<size_t>(TlsResult::kCount)> handshakes{};
   Histogram overhead_ns;  // the gateway's own time
   Histogram loop_lag_ns;  // turns of the workers' loops
   WorkerGauges gauges;
@@ -249,6 +269,7 @@ class WorkerStats {
   // A Plan decides like a policy; its verdicts are kept among theirs.
   void plan(uint64_t plan_uid, PolicyVerdict verdict);
   void count(Counter counter, uint64_t n = 1) { counters_[static_cast<size_t>(counter)] += n; }
+  void handshake(TlsResult result) { ++handshakes_[static_cast<size_t>(result)]; }
   WorkerGauges& gauges() { return gauges_; }
   // One turn of the loop, from its first event to its last.
   void loop_turn(int64_t busy_ns) { loop_lag_ns_.record(busy_ns); }
@@ -273,6 +294,7 @@ class WorkerStats {
   std::vector<std::pair<std::string, ZoneBytes>> zones_;
   RouteStats unmatched_;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters_{};
+  std::array<uint64_t, static_cast<size_t>(TlsResult::kCount)> handshakes_{};
   Histogram overhead_ns_;
   Histogram loop_lag_ns_;
   WorkerGauges gauges_;

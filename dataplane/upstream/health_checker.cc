@@ -10,6 +10,7 @@
 
 #include "dataplane/loop/socket_address.h"
 #include "dataplane/snapshot/snapshot.h"
+#include "dataplane/upstream/http2_call.h"
 
 namespace gw {
 namespace {
@@ -29,18 +30,23 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
         timer_([](void* self) { static_cast<Probe*>(self)->timed_out(); }, this),
         bury_task_([](void* self) { static_cast<Probe*>(self)->bury(); }, this) {}
   ~Probe() override {
-    if (session_ != nullptr) finish_session();
+    finish();
     bury();
   }
 
-  void configure(const ActiveHealthConfig& config, const UpstreamTarget& target, v1::UpstreamSpec::ProxyProtocol proxy_protocol) {
-    bool again = !(config == config_);
-    proxy_protocol_ = proxy_protocol;
-    config_ = config;
+  void configure(const UpstreamConfig& upstream, const UpstreamTarget& target, std::shared_ptr<const TlsClientContext> tls) {
+    speaks_tls_ = upstream.tls.has_value();
+    tls_ = std::move(tls);
+    bool http2 = upstream.protocol == v1::UpstreamSpec::PROTOCOL_HTTP2 || upstream.active->by_grpc;
+    bool again = !(*upstream.active == config_) || http2 != http2_ || upstream.proxy_protocol != proxy_protocol_;
+    http2_ = http2;
+    limits_ = http2_limits(upstream.http2);
+    proxy_protocol_ = upstream.proxy_protocol;
+    config_ = *upstream.active;
     target_ = target;
     if (waiting_ && known()) connect();
     if (began_ && !again) return;
-    if (session_ != nullptr) finish_session();
+    finish();
     // The first one soon, but not at the same moment as all others.
     loop_.arm(timer_, static_cast<int64_t>(random_.below(static_cast<uint64_t>(std::min<int64_t>(config_.interval_ms, 1000)))));
     began_ = true;
@@ -51,28 +57,51 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
   }
 
  private:
+  static constexpr size_t kMaxBody = 1024;  // of an answer of the gRPC health protocol
+
   void ask() {
-    session_ = new ClientSession(loop_, *this);
-    session_->retire();  // a connection for each probe
-    if (proxy_protocol_ != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) announce(*session_, proxy_protocol_, ProxyHeader());
-    session_->lease(*this, Method::kGet);
-    request_.clear();
     response_.clear();
+    body_.clear();
     loop_.arm(timer_, config_.timeout_ms);
-    if (!config_.path.empty()) {
-      request_.method = Method::kGet;
-      request_.method_text = "GET";
-      host_ = !config_.host.empty()                                ? config_.host
-              : target_.source == UpstreamTarget::Source::kDns ? authority_of(target_.found_by, target_.port)
-                                                                   : target_.authority;
-      request_.authority = host_;
-      request_.target = config_.path;
-      request_.headers.add("user-agent", "Northgate-health");
-      request_.headers.add("accept", "*/*");
-      session_->send_head(request_);
-      session_->flush();
+    bool asks = write_request();
+    if (http2_) {
+      call_.reset(new Http2Call(loop_, *this, limits_, target_.authority));
+      if (proxy_protocol_ != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) call_->announce(proxy_text(proxy_protocol_, ProxyHeader()));
+      call_->ask(asks ? &request_ : nullptr, config_.by_grpc ? grpc_health_request(config_.grpc_service) : std::string());
+    } else {
+      session_ = new ClientSession(loop_, *this);
+      session_->retire();  // a connection for each probe
+      if (proxy_protocol_ != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) announce(*session_, proxy_protocol_, ProxyHeader());
+      session_->lease(*this, Method::kGet);
+      if (asks) {
+        session_->send_head(request_);
+        session_->flush();
+      }
     }
     connect();
+  }
+  // False: a connection is enough.
+  bool write_request() {
+    request_.clear();
+    if (config_.path.empty() && !config_.by_grpc) return false;
+    host_ = !config_.host.empty()                                ? config_.host
+            : target_.source == UpstreamTarget::Source::kDns ? authority_of(target_.found_by, target_.port)
+                                                             : target_.authority;
+    request_.authority = host_;
+    request_.headers.add("user-agent", "Northgate-health");
+    if (config_.by_grpc) {
+      request_.method = Method::kPost;
+      request_.method_text = "POST";
+      request_.target = "/grpc.health.v1.Health/Check";
+      request_.headers.add("content-type", "application/grpc");
+      request_.has_body = request_.wants_trailers = true;
+      return true;
+    }
+    request_.method = Method::kGet;
+    request_.method_text = "GET";
+    request_.target = config_.path;
+    request_.headers.add("accept", "*/*");
+    return true;
   }
   void connect() {
     waiting_ = !known();
@@ -81,25 +110,40 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     if (!target_.is_address) {
       const auto& list = target_.addresses->list;
       if (list.empty()) {
-        session_->connect_failed("the target's name cannot be resolved");
+        constexpr const char* kUnknown = "the target's name cannot be resolved";
+        call_ != nullptr ? call_->connect_failed(kUnknown) : session_->connect_failed(kUnknown);
         return;
       }
       address = list[next_address_++ % list.size()];
     }
+    if (speaks_tls_ && !secure()) return;
     sockaddr_storage where;
     socklen_t size = fill_socket_address(address, target_.port, where);
-    session_->connect(reinterpret_cast<sockaddr*>(&where), size, config_.timeout_ms);
+    const auto* at = reinterpret_cast<sockaddr*>(&where);
+    call_ != nullptr ? call_->connect(at, size, config_.timeout_ms) : session_->connect(at, size, config_.timeout_ms);
+  }
+  // False: the probe has failed.
+  bool secure() {
+    std::unique_ptr<StreamFilter> filter = tls_ == nullptr ? nullptr : tls_->open(loop_, tls_name_of(target_), http2_);
+    if (filter == nullptr) {
+      constexpr const char* kNoTls = "TLS to the target could not be set up";
+      call_ != nullptr ? call_->connect_failed(kNoTls) : session_->connect_failed(kNoTls);
+      return false;
+    }
+    call_ != nullptr ? call_->secure(std::move(filter)) : session_->secure(std::move(filter));
+    return true;
   }
   bool known() const { return target_.is_address || target_.addresses != nullptr; }
   void timed_out() {
-    if (session_ == nullptr) {
+    if (!at_work()) {
       ask();
     } else {
       ended(false);
     }
   }
+  bool at_work() const { return session_ != nullptr || call_ != nullptr; }
   void ended(bool good) {
-    finish_session();
+    finish();
     waiting_ = false;
     in_row_ = good == last_good_ ? in_row_ + 1 : 1;
     last_good_ = good;
@@ -113,22 +157,36 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
     int64_t tenth = std::max<int64_t>(1, config_.interval_ms / 10);
     loop_.arm(timer_, config_.interval_ms - tenth + static_cast<int64_t>(random_.below(static_cast<uint64_t>(2 * tenth) + 1)));
   }
-  void finish_session() {
-    ClientSession* session = std::exchange(session_, nullptr);
-    session->release();
+  void finish() {
+    if (ClientSession* session = std::exchange(session_, nullptr)) session->release();
+    if (call_ == nullptr) return;
+    call_->finish();
+    dead_calls_.push_back(std::move(call_));
+    loop_.defer(bury_task_);
   }
   void bury() {
+    dead_calls_.clear();
     for (ClientSession* session : std::exchange(dead_, {})) delete session;
   }
 
   // UpstreamEvents
   ResponseHead& response_head() override { return response_; }
   void on_response_interim(int, const HeaderList&) override {}
-  void on_response_head() override { ended(response_.status >= 200 && response_.status < 400); }
-  void on_response_data(std::string_view, bool, const HeaderList*) override {}
+  void on_response_head() override {
+    if (config_.by_grpc && response_.status == 200) return;  // the body and what follows it tell
+    ended(!config_.by_grpc && response_.status >= 200 && response_.status < 400);
+  }
+  void on_response_data(std::string_view piece, bool last, const HeaderList* trailers) override {
+    if (call_ == nullptr || !config_.by_grpc) return;
+    body_.append(piece);
+    if (!last && body_.size() <= kMaxBody) return;
+    const HeaderField* status = trailers == nullptr ? nullptr : trailers->find("grpc-status");
+    ended(last && status != nullptr && status->value == "0" && grpc_says_serving(body_));
+  }
   void on_upstream_failed(const ProxyError&) override { ended(false); }
   void on_upstream_drained() override {
-    if (session_ != nullptr && config_.path.empty() && session_->connected()) ended(true);
+    bool there = call_ != nullptr || (session_ != nullptr && session_->connected());
+    if (there && config_.path.empty() && !config_.by_grpc) ended(true);
   }
   void on_response_read_done() override {}
   void on_upstream_available() override {}
@@ -150,13 +208,21 @@ class Probe final : private UpstreamEvents, private http1::ClientHost {
   std::string host_;
   RequestHead request_;
   ResponseHead response_;
+  std::string body_;
+  // The probe in work: one of both.
   ClientSession* session_ = nullptr;
+  std::unique_ptr<Http2Call> call_;
   std::vector<ClientSession*> dead_;
+  std::vector<std::unique_ptr<Http2Call>> dead_calls_;
+  Http2Limits limits_;
   Timer timer_;  // to the next probe, or of the one in work
   Deferred bury_task_;
   size_t next_address_ = 0;
   int in_row_ = 0;
   bool well_ = true, last_good_ = true, waiting_ = false, began_ = false;
+  bool http2_ = false;
+  bool speaks_tls_ = false;
+  std::shared_ptr<const TlsClientContext> tls_;
 };
 
 }  // namespace
@@ -175,8 +241,8 @@ class HealthChecker::Impl {
     thread_.join();
   }
 
-  void configure(std::shared_ptr<const Snapshot> snapshot) {
-    loop_.post([this, snapshot = std::move(snapshot)] { take(*snapshot); });
+  void configure(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TlsClients> clients) {
+    loop_.post([this, snapshot = std::move(snapshot), clients = std::move(clients)] { take(*snapshot, *clients); });
   }
   void apply(std::shared_ptr<const std::vector<TargetsChange>> changes) {
     loop_.post([this, changes = std::move(changes)] {
@@ -189,17 +255,21 @@ class HealthChecker::Impl {
 
   struct Probed {
     std::shared_ptr<const UpstreamConfig> config;
+    std::shared_ptr<const TlsClientContext> tls;
     Probes probes;
   };
 
-  void take(const Snapshot& snapshot) {
+  void take(const Snapshot& snapshot, const TlsClients& clients) {
     std::map<uint64_t, Probed> before = std::exchange(upstreams_, {});
     for (const auto& config : snapshot.upstreams()) {
       if (config == nullptr || !config->active) continue;
       Probed& upstream = upstreams_[config->uid];
       if (auto known = before.find(config->uid); known != before.end()) upstream = std::move(known->second);
-      bool same = upstream.config == config;
+      auto tls = clients.find(config->uid);
+      std::shared_ptr<const TlsClientContext> context = tls != clients.end() ? tls->second : nullptr;
+      bool same = upstream.config == config && upstream.tls == context;
       upstream.config = config;
+      upstream.tls = std::move(context);
       if (!same) aim(upstream);
     }
     for (auto& [uid, upstream] : before) {
@@ -233,7 +303,7 @@ class HealthChecker::Impl {
       } else {
         probe = std::make_unique<Probe>(loop_, random_, tell_, config.uid);
       }
-      probe->configure(*config.active, target, config.proxy_protocol);
+      probe->configure(config, target, upstream.tls);
     }
     for (auto& [authority, probe] : before) {
       if (probe != nullptr) probe->forget();
@@ -250,7 +320,9 @@ class HealthChecker::Impl {
 
 HealthChecker::HealthChecker(std::function<void(const HealthChange&)> tell) : impl_(std::make_unique<Impl>(std::move(tell))) {}
 HealthChecker::~HealthChecker() = default;
-void HealthChecker::configure(std::shared_ptr<const Snapshot> snapshot) { impl_->configure(std::move(snapshot)); }
+void HealthChecker::configure(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TlsClients> clients) {
+  impl_->configure(std::move(snapshot), std::move(clients));
+}
 void HealthChecker::apply(std::shared_ptr<const std::vector<TargetsChange>> changes) { impl_->apply(std::move(changes)); }
 
 }  // namespace gw

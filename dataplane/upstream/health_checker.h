@@ -22,7 +22,7 @@ class HealthChecker {
   ~HealthChecker();
 
   // Any thread. Targets that stay keep what is known of them.
-  void configure(std::shared_ptr<const Snapshot> snapshot);
+  void configure(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TlsClients> clients = std::make_shared<TlsClients>());
   // Any thread. Targets that were found.
   void apply(std::shared_ptr<const std::vector<TargetsChange>> changes);
 

@@ -47,10 +47,14 @@ void read_key(const BalanceConfig& config, const UpstreamPool::Ask& ask, Balance
 
 }  // namespace
 
-void announce(ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header) {
+std::string proxy_text(v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header) {
   char text[ProxyHeader::kMaxV1];
   size_t size = version == v1::UpstreamSpec::PROXY_PROTOCOL_V1 ? write_proxy_v1(header, text) : write_proxy_v2(header, text);
-  session.announce({text, size}, header.source);
+  return {text, size};
+}
+
+void announce(ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header) {
+  session.announce(proxy_text(version, header), header.source);
 }
 
 UpstreamPool::UpstreamPool(Loop& loop, PoolOptions options)
@@ -87,7 +91,10 @@ UpstreamPool::Acquired UpstreamPool::admit(UpstreamState& upstream, UpstreamEven
     return out;
   }
   if (limits.max_connections == 0) return out;
-  if (upstream.in_work < share(limits.max_connections) && (ask.waited || waiting == 0)) return out;
+  // Where requests share connections, so many more may be in work.
+  const UpstreamConfig& config = *upstream.config;
+  size_t at_once = config.protocol == v1::UpstreamSpec::PROTOCOL_HTTP1 ? 1 : config.http2.max_streams;
+  if (upstream.in_work < share(limits.max_connections) * at_once && (ask.waited || waiting == 0)) return out;
   if (!ask.may_wait) {
     refuse("circuitBreaker.maxConnections are in use");
     return out;
@@ -128,7 +135,7 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
     if (out.wait || out.error.reason != Reason::kNone) return out;
   }
   Endpoint* endpoint = pick(upstream, ask, out.cookie);
-  if (endpoint == nullptr || endpoint->connections() >= kMaxConnections) {
+  if (endpoint == nullptr || full(*endpoint)) {
     if (out.attempt.probe) upstream.breaker.ended(*breaker, false, false, true, ask.now_ns);
     out.error = endpoint == nullptr
                     ? ProxyError{Reason::kNoHealthyEndpoint, ProxyError::Retry::kNever, "no target of the upstream is well and has a weight"}
@@ -145,6 +152,11 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
     ++upstream.retries;
   } else {
     upstream.budget.deposit(config.retry.budget_ppm);
+  }
+  if (endpoint->shared != nullptr && !endpoint->shared->in_use) try_http2(*endpoint);
+  if (endpoint->shares()) {
+    out.stream = &share(*endpoint, events, ask);
+    return out;
   }
   if (ClientSession* idle = ask.fresh ? nullptr : idle_session(*endpoint, ask)) {
     ClientSession& session = *idle;
@@ -164,6 +176,10 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
   connect(session, *endpoint, config.connect_ms);
   out.stream = &session;
   return out;
+}
+
+bool UpstreamPool::full(const Endpoint& endpoint) {
+  return !endpoint.shares() ? endpoint.connections() >= kMaxConnections : endpoint.shared->waiting >= kMaxWaiting;
 }
 
 // With proxyProtocol only one that was announced for the same client; where the target has no room for another, one of
@@ -240,7 +256,8 @@ void UpstreamPool::serve_waiting() {
     upstream->due = false;
     for (size_t left = upstream->waiting.size(); left > 0 && !upstream->waiting.empty(); --left) {
       const auto& limits = upstream->config->breaker;
-      if (limits && limits->max_connections > 0 && upstream->in_work >= share(limits->max_connections)) break;
+      size_t at_once = upstream->config->protocol == v1::UpstreamSpec::PROTOCOL_HTTP1 ? 1 : upstream->config->http2.max_streams;
+      if (limits && limits->max_connections > 0 && upstream->in_work >= share(limits->max_connections) * at_once) break;
       UpstreamEvents* events = upstream->waiting.front();
       upstream->waiting.pop_front();
       events->on_upstream_available();
@@ -273,6 +290,29 @@ ClientSession& UpstreamPool::open(Endpoint& endpoint) {
   return *session;
 }
 
+template <class Session>
+void UpstreamPool::connect_to(Session& session, Endpoint& endpoint, int64_t timeout_ms) {
+  const UpstreamTarget& target = endpoint.target;
+  if (!endpoint.resolved()) {
+    session.connect_failed("the target's name cannot be resolved");
+    return;
+  }
+  if (endpoint.speaks_tls) {
+    std::unique_ptr<StreamFilter> filter = open_tls(endpoint, std::is_same_v<Session, http2::ClientSession>);
+    if (filter == nullptr) {
+      session.connect_failed("TLS to the target could not be set up");
+      return;
+    }
+    session.secure(std::move(filter));
+  }
+  const IpAddress& address =
+      target.is_address ? target.address : target.addresses->list[endpoint.next_address++ % target.addresses->list.size()];
+  sockaddr_storage where;
+  socklen_t size = fill_socket_address(address, target.port, where);
+  session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
+}
+template void UpstreamPool::connect_to(http2::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
+
 // A name that is not known yet is waited for; one that has no address fails at once.
 void UpstreamPool::connect(ClientSession& session, Endpoint& endpoint, int64_t timeout_ms) {
   const UpstreamTarget& target = endpoint.target;
@@ -281,20 +321,16 @@ void UpstreamPool::connect(ClientSession& session, Endpoint& endpoint, int64_t t
     endpoint.waiting.push_back({&session, timeout_ms});
     return;
   }
-  if (!endpoint.resolved()) {
-    session.connect_failed("the target's name cannot be resolved");
-    return;
-  }
-  const IpAddress& address =
-      target.is_address ? target.address : target.addresses->list[endpoint.next_address++ % target.addresses->list.size()];
-  sockaddr_storage where;
-  socklen_t size = fill_socket_address(address, target.port, where);
-  session.connect(reinterpret_cast<sockaddr*>(&where), size, timeout_ms);
+  connect_to(session, endpoint, timeout_ms);
 }
 
 // Its name has got an answer.
 void UpstreamPool::resolved(Endpoint& endpoint) {
   for (auto& [session, timeout_ms] : std::exchange(endpoint.waiting, {})) connect(*session, endpoint, timeout_ms);
+  if (endpoint.shared == nullptr) return;
+  for (http2::ClientSession* session : endpoint.shared->sessions) {
+    if (session->awaits_address()) connect_to(*session, endpoint, endpoint.upstream->config->connect_ms);
+  }
 }
 
 // What waited for the name itself goes to those that were found by it.
@@ -311,6 +347,7 @@ void UpstreamPool::rehome(Endpoint& from, UpstreamState& upstream) {
     session->endpoint = &to;
     connect(*session, to, timeout_ms);
   }
+  rehome_streams(from, upstream, next);
 }
 
 void UpstreamPool::session_idle(ClientSession& session) {
@@ -337,6 +374,7 @@ void UpstreamPool::bury() {
   std::vector<ClientSession*> dead;
   dead.swap(dead_);
   for (ClientSession* session : dead) delete session;
+  bury_streams();
   std::erase_if(retired_, [](const auto& endpoint) { return endpoint->connections() == 0 && endpoint->in_work == 0; });
 }
 
@@ -348,6 +386,8 @@ void UpstreamPool::close_all() {
   auto close = [](Endpoint& endpoint) {
     while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
     while (endpoint.busy.head != nullptr) endpoint.busy.head->close();
+    if (endpoint.shared == nullptr) return;
+    while (!endpoint.shared->sessions.empty()) endpoint.shared->sessions.back()->close();
   };
   for (auto& upstream : upstreams_) {
     if (upstream == nullptr) continue;

@@ -20,9 +20,11 @@
 #include "common/http/proxy_protocol.h"
 #include "dataplane/exchange/streams.h"
 #include "dataplane/http1/client_session.h"
+#include "dataplane/http2/h2_client_session.h"
 #include "dataplane/snapshot/config.h"
 #include "dataplane/snapshot/switches.h"
 #include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/tls/client_context.h"
 #include "dataplane/upstream/targets.h"
 
 namespace gw {
@@ -53,12 +55,22 @@ struct PoolOptions {
 
 // Begins a new session's connection with the header; one without addresses says that the connection is the gateway's own.
 void announce(http1::ClientSession& session, v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header);
+std::string proxy_text(v1::UpstreamSpec::ProxyProtocol version, const ProxyHeader& header);
+Http2Limits http2_limits(const UpstreamHttp2Config& config);
 
-class UpstreamPool final : private http1::ClientHost {
+// Whom a target's certificate must name by default.
+std::string_view tls_name_of(const UpstreamTarget& target);
+
+class UpstreamPool final : private http1::ClientHost, private http2::ClientHost {
  public:
   // Per target and worker; beyond it requests are refused with OVERLOAD.
   static constexpr size_t kMaxConnections = 2048;
   static constexpr size_t kMaxIdle = 512;
+  // With `protocol: auto`: until a target that speaks HTTP/1.1 alone is asked again.
+  static constexpr int64_t kTryHttp2AgainMs = 300'000;
+  // Requests that wait for a target's HTTP/2 connections; beyond it they are refused with OVERLOAD, too.
+  static constexpr size_t kMaxWaiting = 4096;
+  static constexpr size_t kKeptStreams = 256;  // for reuse
 
   UpstreamPool(Loop& loop, PoolOptions options);
   ~UpstreamPool() override;
@@ -118,6 +130,9 @@ class UpstreamPool final : private http1::ClientHost {
   void apply(const HealthChange& change);
   // Targets that were found come, others go as those that the snapshot no longer names.
   void apply(const TargetsChange& change);
+  // What targets are spoken to with over TLS, by upstream: before the snapshot that wants it. Idle connections that were made
+  // with another are not used again.
+  void configure(std::shared_ptr<const TlsClients> clients);
   // Targets that an operator has drained get nothing.
   void configure(std::shared_ptr<const Switches> switches);
   // Targets that the snapshot no longer names lose their idle connections; those in use end after their exchange. The snapshot
@@ -153,7 +168,41 @@ class UpstreamPool final : private http1::ClientHost {
   void serve_waiting();
   http1::ClientSession* idle_session(Endpoint& endpoint, const Ask& ask);
   http1::ClientSession& open(Endpoint& endpoint);
+  template <class Session>
+  void connect_to(Session& session, Endpoint& endpoint, int64_t timeout_ms);
   void connect(http1::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
+  static void close_idle(Endpoint& endpoint);
+  static bool full(const Endpoint& endpoint);
+
+  // pool_tls.cc
+  void session_not_secured(http1::ClientSession& session, StreamFilter& filter) override;
+  void session_not_secured(http2::ClientSession& session, StreamFilter& filter) override;
+  void not_secured(const Endpoint& endpoint, const StreamFilter& filter);
+  const std::shared_ptr<const TlsClientContext>& tls_of(uint64_t upstream_uid) const;
+  static void use_tls(Endpoint& endpoint, const std::shared_ptr<const TlsClientContext>& context);
+  std::unique_ptr<StreamFilter> open_tls(const Endpoint& endpoint, bool http2);
+
+  // pool_http2.cc: requests that share connections.
+  void session_has_room(http2::ClientSession& session) override;
+  void session_going_away(http2::ClientSession& session) override;
+  void session_beyond_budget(http2::ClientSession& session) override;
+  void session_failed(http2::ClientSession& session, const ProxyError& why) override;
+  void session_closed(http2::ClientSession& session) override;
+  bool move_stream(http2::ClientStream& stream) override;
+  void stream_left(http2::ClientStream& stream) override;
+  void stream_ended(http2::ClientStream& stream) override;
+  std::string_view stream_target(const http2::ClientStream& stream) const override;
+
+  UpstreamStream& share(Endpoint& endpoint, UpstreamEvents& events, const Ask& ask);
+  void queue(Endpoint& endpoint, http2::ClientStream& stream);
+  void make_session(Endpoint& endpoint, const http2::ClientStream* stream);
+  void try_http2(Endpoint& endpoint);
+  bool may_make_session(const Endpoint& endpoint);
+  void serve_streams(Endpoint& endpoint);
+  void fail_streams(Endpoint& endpoint, const ProxyError& why, const IpAddress* announced);
+  void rehome_streams(Endpoint& from, UpstreamState& upstream, size_t next);
+  void retire_shared(Endpoint& endpoint);
+  void bury_streams();
   void resolved(Endpoint& endpoint);
   void bury();
 
@@ -164,9 +213,14 @@ class UpstreamPool final : private http1::ClientHost {
   std::unordered_map<uint64_t, uint32_t> index_of_;        // of those, by uid
   std::vector<std::unique_ptr<Endpoint>> retired_;         // wait for their last connection and attempt
   std::vector<http1::ClientSession*> dead_;                // destroyed at the end of the turn
+  std::vector<http2::ClientSession*> dead_shared_;
+  std::vector<http2::ClientStream*> ended_streams_;        // free from the end of the turn on
+  std::vector<std::unique_ptr<http2::ClientStream>> free_streams_;
   std::set<std::pair<uint64_t, std::string>> probe_failed_;  // upstream, authority
   std::unordered_map<uint64_t, std::shared_ptr<const FoundTargets>> found_;  // by upstream's uid
   std::shared_ptr<const Switches> switches_ = Switches::none();
+  std::shared_ptr<const TlsClients> tls_ = std::make_shared<TlsClients>();
+  int64_t tls_log_ms_ = 0;                                 // when the next failed handshake may be logged
   std::vector<std::string> zones_;
   std::vector<uint32_t> due_;                              // dense indexes of upstreams to look at
   Deferred bury_task_;

@@ -59,12 +59,19 @@ void UpstreamPool::update(UpstreamState& upstream, const UpstreamConfig& config)
     bool awaited = target.source == UpstreamTarget::Source::kAwaited;
     auto kept = std::find_if(before.begin(), before.end(), [&](const auto& e) {
       return e && e->target.authority == target.authority && e->proxy_protocol == config.proxy_protocol &&
-             (e->target.source == UpstreamTarget::Source::kAwaited) == awaited;
+             e->protocol == config.protocol && e->speaks_tls == config.tls.has_value() && (e->target.source == UpstreamTarget::Source::kAwaited) == awaited;
     });
     bool is_new = kept == before.end();
     std::unique_ptr<Endpoint> endpoint = is_new ? std::make_unique<Endpoint>() : std::move(*kept);
     endpoint->upstream = &upstream;
     endpoint->proxy_protocol = config.proxy_protocol;
+    endpoint->protocol = config.protocol;
+    endpoint->speaks_tls = config.tls.has_value();
+    use_tls(*endpoint, tls_of(config.uid));
+    if (is_new && config.protocol != v1::UpstreamSpec::PROTOCOL_HTTP1) {
+      endpoint->shared = std::make_unique<SharedConnections>();
+      endpoint->shared->in_use = config.protocol == v1::UpstreamSpec::PROTOCOL_HTTP2;
+    }
     adopt(*endpoint, std::move(target), is_new && !first, config.balance);
     upstream.endpoints.push_back(std::move(endpoint));
   }
@@ -135,6 +142,7 @@ void UpstreamPool::retire(std::unique_ptr<Endpoint> endpoint) {
   for (auto& [session, timeout_ms] : std::exchange(endpoint->waiting, {})) session->connect_failed("the target is gone");
   while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
   for (ClientSession* s = endpoint->busy.head; s != nullptr; s = s->next) s->retire();
+  if (endpoint->shared != nullptr) retire_shared(*endpoint);
   if (endpoint->connections() > 0 || endpoint->in_work > 0) retired_.push_back(std::move(endpoint));
 }
 
@@ -205,9 +213,7 @@ void UpstreamPool::apply(const HealthChange& change) {
       if (!failed && endpoint->ejected()) endpoint->outlier.come_back(options_.clock->mono_ns());
     }
     // Kept connections to a target that is out would be the first to be used when it is back, and may be dead.
-    if (!endpoint->well()) {
-      while (endpoint->idle.head != nullptr) endpoint->idle.head->close();
-    }
+    if (!endpoint->well()) close_idle(*endpoint);
   }
   refresh(*upstream, false);
 }
@@ -227,7 +233,7 @@ void UpstreamPool::eject(UpstreamState& upstream, Endpoint& endpoint, int64_t no
   if (endpoint.ejected() || endpoint.weight == 0 || !may_eject(upstream, endpoint, config)) return;
   HealthChange change{upstream.uid, endpoint.target.authority, HealthChange::What::kEjected, endpoint.outlier.eject(config, now_ns)};
   options_.stats->count(Counter::kUpstreamEjections);
-  while (endpoint.idle.head != nullptr) endpoint.idle.head->close();
+  close_idle(endpoint);
   refresh(upstream, false);
   if (options_.on_ejected) options_.on_ejected(change);
 }
@@ -265,7 +271,11 @@ bool UpstreamPool::report(uint64_t& next, SliceBudget& budget, const UpstreamFn&
       next = i << 32 | told;
       if (!budget.left()) return false;
       const Endpoint& e = *upstream.endpoints[told - 1];
-      target_fn({upstream.uid, e.target.authority, e.attempts, e.failures, e.idle.size, e.busy.size, e.probe_failed, e.ejected(), &e.target});
+      size_t idle = e.idle.size, busy = e.busy.size;
+      if (e.shared != nullptr) {
+        for (const http2::ClientSession* s : e.shared->sessions) ++(s->streams() == 0 && s->ready() ? idle : busy);
+      }
+      target_fn({upstream.uid, e.target.authority, e.attempts, e.failures, idle, busy, e.probe_failed, e.ejected(), &e.target});
       budget.copied();
     }
   }

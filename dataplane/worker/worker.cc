@@ -32,6 +32,7 @@ Worker::Worker(WorkerOptions options)
     : options_(std::move(options)),
       pool_(loop_, {options_.workers, options_.zone, &stats_, &random_, options_.clock, options_.on_ejected}),
       mirrors_(loop_, pool_, stats_, random_, *options_.clock),
+      http2_requests_(loop_),
       overload_(options_.overload),
       turn_task_([](void* self) { static_cast<Worker*>(self)->end_of_turn(); }, this),
       tick_timer_([](void* self) { static_cast<Worker*>(self)->tick(); }, this) {
@@ -61,7 +62,7 @@ Worker::Worker(WorkerOptions options)
 Worker::~Worker() {
   stop();
   loop_.on_turn(nullptr, nullptr);  // it closes its handles after most of this worker is gone
-  for (http1::ServerSession* session : dead_sessions_) delete session;
+  for (ServerConnection* connection : dead_connections_) delete connection;
 }
 
 void Worker::start() {
@@ -92,6 +93,7 @@ void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std:
     sockets_[binding.id].gateway_uid = binding.gateway_uid;
     sockets_[binding.id].log_target = binding.log_target;
     sockets_[binding.id].listener_name = binding.listener;
+    sockets_[binding.id].tls = binding.tls;
   }
   Tables tables = current_->tables;
   tables.snapshot = std::move(snapshot);
@@ -102,6 +104,7 @@ void Worker::install_config(std::shared_ptr<const Snapshot> snapshot, const std:
       sockets_[id].listeners.clear();
       sockets_[id].gateway_uid = 0;
       sockets_[id].gateway = nullptr;
+      sockets_[id].config = nullptr;
     } else if (sockets_[id].listeners.empty() && !draining_) {
       listen(id, *wanted);
     }
@@ -135,6 +138,22 @@ void Worker::install_switches(std::shared_ptr<const Switches> switches) {
   swap(std::move(tables));
 }
 
+void Worker::install_certificates(std::shared_ptr<const CertificateTable> certificates,
+                                  const std::vector<std::shared_ptr<const TlsServerContext>>& contexts) {
+  for (size_t id = 0; id < sockets_.size() && id < contexts.size(); ++id) {
+    if (contexts[id] != nullptr) sockets_[id].tls = contexts[id];
+  }
+  Tables tables = current_->tables;
+  tables.certificates = std::move(certificates);
+  swap(std::move(tables));
+}
+
+void Worker::install_tickets(std::shared_ptr<const TicketKeys> tickets) {
+  Tables tables = current_->tables;
+  tables.tickets = std::move(tickets);
+  swap(std::move(tables));
+}
+
 void Worker::swap(Tables tables) {
   auto next = std::make_unique<PinnedTables>();
   next->tables = std::move(tables);
@@ -142,6 +161,7 @@ void Worker::swap(Tables tables) {
     const Snapshot& snapshot = *next->tables.snapshot;
     for (Socket& socket : sockets_) {
       socket.gateway = nullptr;
+      socket.config = nullptr;
       for (const auto& gateway : snapshot.gateways()) {
         if (gateway->uid == socket.gateway_uid) socket.gateway = gateway.get();
       }
@@ -194,7 +214,7 @@ DownstreamEvents& Worker::open_exchange(DownstreamStream& stream, uint32_t liste
   }
   ++current_->exchanges;
   const Socket& socket = sockets_[listener];
-  return slots_[slot].exchange->open(stream, *current_, socket.gateway, socket.log_target, {slot, slots_[slot].generation});
+  return slots_[slot].exchange->open(stream, *current_, socket.gateway, socket.config, socket.log_target, {slot, slots_[slot].generation});
 }
 
 Exchange* Worker::find(ExchangeRef ref) {
@@ -232,13 +252,13 @@ void Worker::end_of_turn() {
     unpin(tables);
   }
   finished_.clear();
-  std::vector<http1::ServerSession*> dead;
-  dead.swap(dead_sessions_);
-  for (http1::ServerSession* session : dead) delete session;
+  std::vector<ServerConnection*> dead;
+  dead.swap(dead_connections_);
+  for (ServerConnection* connection : dead) delete connection;
   if (!service_timers_.empty()) {
     std::erase_if(service_timers_, [this](const auto& t) { return t->fn == nullptr || find(t->ref) == nullptr; });
   }
-  if (draining_ && session_count_ == 0 && on_idle_) {
+  if (draining_ && connection_count_ == 0 && on_idle_) {
     std::function<void()> idle = std::move(on_idle_);
     on_idle_ = nullptr;
     idle();
@@ -247,18 +267,19 @@ void Worker::end_of_turn() {
 
 void Worker::drain(int64_t idle_ms, std::function<void()> idle) {
   draining_ = true;
+  drain_idle_ms_ = idle_ms;
   on_idle_ = std::move(idle);
   for (Socket& socket : sockets_) socket.listeners.clear();
-  for (http1::ServerSession* session = sessions_; session != nullptr;) {
-    http1::ServerSession* next = session->next;
-    session->drain(idle_ms);
-    session = next;
+  for (ServerConnection* connection = connections_; connection != nullptr;) {
+    ServerConnection* next = connection->next;
+    connection->drain(idle_ms);
+    connection = next;
   }
   loop_.defer(turn_task_);
 }
 
 void Worker::abort_all() {
-  while (sessions_ != nullptr) sessions_->abort();
+  while (connections_ != nullptr) connections_->abort();
 }
 
 void Worker::count(const Policy& policy, PolicyCount what) { stats_.policy(policy.info(), static_cast<PolicyVerdict>(what)); }
@@ -268,7 +289,9 @@ void Worker::count_plan(const PlanConfig& plan, PolicyCount what) { stats_.plan(
 void Worker::refresh_gauges() {
   WorkerGauges& gauges = stats_.gauges();
   gauges.connections_active = gauges.active_requests;
-  gauges.connections_idle = static_cast<int64_t>(session_count_) - gauges.active_requests;
+  gauges.connections_idle = static_cast<int64_t>(connection_count_) - gauges.active_requests;
+  gauges.http2_connections = http2_gauges_.connections;
+  gauges.http2_streams = http2_gauges_.streams;
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
 }
 

@@ -13,13 +13,16 @@
 #include "dataplane/exchange/exchange.h"
 #include "dataplane/exchange/mirror.h"
 #include "dataplane/http1/server_session.h"
+#include "dataplane/http2/h2_server_session.h"
 #include "dataplane/loop/listener.h"
 #include "dataplane/loop/loop.h"
 #include "dataplane/telemetry/access_log.h"
 #include "dataplane/telemetry/usage_meter.h"
 #include "dataplane/telemetry/worker_stats.h"
+#include "dataplane/tls/server_context.h"
 #include "dataplane/upstream/pool.h"
 #include "dataplane/worker/client_table.h"
+#include "dataplane/worker/front.h"
 #include "dataplane/worker/overload.h"
 
 namespace gw {
@@ -32,6 +35,7 @@ struct SocketBinding {
   uint32_t log_target = UINT32_MAX;
   std::string listener = {};  // of the Gateway, by name; empty: its first
   bool shared = false;        // other workers accept from the same descriptors
+  std::shared_ptr<const TlsServerContext> tls = {};  // of a listener with TLS
 };
 
 struct WorkerOptions {
@@ -53,7 +57,7 @@ struct WorkerOptions {
   std::function<void(Tables)> retire;
 };
 
-class Worker final : private http1::ServerHost, private Services, private PolicyCounters {
+class Worker final : private ServerHost, private FrontHost, private Services, private PolicyCounters {
  public:
   explicit Worker(WorkerOptions options);
   ~Worker() override;
@@ -74,6 +78,12 @@ class Worker final : private http1::ServerHost, private Services, private Policy
     for (const TargetsChange& change : changes) pool_.apply(change);
   }
   void install_switches(std::shared_ptr<const Switches> switches);
+  // loop: certificates, and what TLS listeners show from now on, by socket's id; connections that stand keep theirs.
+  void install_certificates(std::shared_ptr<const CertificateTable> certificates,
+                            const std::vector<std::shared_ptr<const TlsServerContext>>& contexts);
+  void install_tickets(std::shared_ptr<const TicketKeys> tickets);
+  // loop: before the configuration that wants them.
+  void install_tls_clients(std::shared_ptr<const TlsClients> clients) { pool_.configure(std::move(clients)); }
   // loop: stops accepting; every connection ends after the exchange in work, and one without may bring one more request for
   // `idle_ms`. `idle` is called once none is left.
   void drain(int64_t idle_ms, std::function<void()> idle);
@@ -95,7 +105,13 @@ class Worker final : private http1::ServerHost, private Services, private Policy
     uint32_t log_target = UINT32_MAX;
     std::string listener_name;
     size_t connections = 0;
-    http1::ServerLimits limits;
+    ServerLimits limits;
+    FrontRules front;
+    const ListenerConfig* config = nullptr;  // in the tables in force
+    std::shared_ptr<const TlsServerContext> tls;
+    size_t handshakes = 0;       // in work
+    uint32_t begun = 0;          // handshakes, in the second of `begun_ms`
+    int64_t begun_ms = 0;
   };
   struct ExchangeSlot {
     std::unique_ptr<Exchange> exchange;
@@ -109,14 +125,21 @@ class Worker final : private http1::ServerHost, private Services, private Policy
 
   // ServerHost
   DownstreamEvents& open_exchange(DownstreamStream& stream, uint32_t listener) override;
-  const http1::ServerLimits& limits(uint32_t listener) override { return sockets_[listener].limits; }
+  const ServerLimits& limits(uint32_t listener) override { return sockets_[listener].limits; }
   bool draining() const override { return draining_; }
   bool sheds_connections() override;
   void requests_used_up() override { stats_.count(Counter::kConnectionRequestsUsedUp); }
+  Http2Gauges& http2_gauges() override { return http2_gauges_; }
+  void http2_budget_exceeded() override { stats_.count(Counter::kHttp2BudgetExceeded); }
+  void head_timed_out() override { stats_.count(Counter::kRequestTimeouts); }
+  void connection_closed(ServerConnection& connection) override;
+  // FrontHost
   bool believes_proxy_header(uint32_t listener, const IpAddress& peer) override;
   void proxy_header_refused() override { stats_.count(Counter::kProxyHeaderRefused); }
-  bool admit(http1::ServerSession& session) override;
-  void session_closed(http1::ServerSession& session) override;
+  bool admit(ServerConnection& connection) override;
+  std::unique_ptr<TlsFilter> open_tls(Front& front) override;
+  void tls_ended(Front& front, TlsFilter* filter, bool late) override;
+  void promote(Front& front, TcpStream& stream, bool http2, std::string_view early) override;
   // Services
   const Clock& clock() const override { return *options_.clock; }
   FastRandom& random() override { return random_; }
@@ -128,6 +151,7 @@ class Worker final : private http1::ServerHost, private Services, private Policy
 
   void listen(uint32_t id, const SocketBinding& binding);
   void accept(uint32_t socket, int fd);
+  void keep(ServerConnection& connection);
   bool has_room(uint32_t socket);
   void configure(Socket& socket);
   void turn_ended(int64_t busy_ns, int64_t now_ns);
@@ -145,10 +169,13 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   WorkerStats stats_;
   UpstreamPool pool_;
   MirrorSender mirrors_;
+  http2::RequestPool http2_requests_;
+  Http2Gauges http2_gauges_;
   std::unique_ptr<AccessLogBuffer> log_;
   ExchangeEnv env_;
 
   std::vector<Socket> sockets_;  // by id
+  int64_t tls_log_ms_ = 0;       // when the next failed handshake may be logged
   std::unique_ptr<PinnedTables> current_;
   std::vector<std::unique_ptr<PinnedTables>> old_;  // with exchanges left
 
@@ -157,14 +184,15 @@ class Worker final : private http1::ServerHost, private Services, private Policy
   std::vector<uint32_t> finished_;   // recycled at the end of the turn
   std::vector<Resume> resumes_;
   std::vector<std::unique_ptr<ServiceTimer>> service_timers_;
-  http1::ServerSession* sessions_ = nullptr;
-  size_t session_count_ = 0;
+  ServerConnection* connections_ = nullptr;
+  size_t connection_count_ = 0;
   OverloadManager overload_;
-  std::vector<http1::ServerSession*> dead_sessions_;
+  std::vector<ServerConnection*> dead_connections_;
   Deferred turn_task_;
   Timer tick_timer_;
   std::function<void()> on_idle_;
   bool draining_ = false;
+  int64_t drain_idle_ms_ = 0;
   int listen_error_ = 0;
   std::thread thread_;
 };

@@ -1,5 +1,6 @@
 // Clients' connections: who is let in, how many there may be, and what happens when there is too much of everything.
 #include <cerrno>
+#include <utility>
 
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/worker/worker.h"
@@ -9,7 +10,7 @@ namespace gw {
 // What the snapshot says of a socket's connections.
 void Worker::configure(Socket& socket) {
   const GatewayConfig& gateway = *socket.gateway;
-  http1::ServerLimits& limits = socket.limits;
+  ServerLimits& limits = socket.limits;
   limits.head.bytes = static_cast<size_t>(gateway.header_bytes);
   limits.head.fields = static_cast<size_t>(gateway.header_fields);
   limits.head_timeout_ms = gateway.head_timeout_ms;
@@ -17,12 +18,26 @@ void Worker::configure(Socket& socket) {
   limits.requests = static_cast<uint32_t>(gateway.requests_per_connection);
   const ListenerConfig* listener = gateway.find_listener(socket.listener_name);
   limits.path_rule = listener != nullptr ? listener->path_rule : PathRule::kReject;
-  limits.proxy_protocol = listener != nullptr && listener->proxy_protocol;
+  if (listener != nullptr) {
+    limits.http2.streams = listener->http2_limits.streams;
+    limits.http2.stream_window = listener->http2_limits.stream_window;
+    limits.http2.connection_window = listener->http2_limits.connection_window;
+    limits.http2.resets = listener->http2_limits.resets;
+    limits.http2.control_frames = listener->http2_limits.control_frames;
+    limits.http2.ping_after_ms = listener->http2_limits.ping_after_ms;
+  }
+  limits.websockets = gateway.websockets;
+  socket.front.http2 = listener != nullptr && listener->http2;
+  socket.front.proxy_header = listener != nullptr && listener->proxy_protocol;
+  socket.front.head_timeout_ms = limits.head_timeout_ms;
+  socket.config = listener;
+  socket.front.tls = listener != nullptr && listener->protocol == v1::Listener::PROTOCOL_HTTPS;
+  if (listener != nullptr) socket.front.handshake_timeout_ms = listener->tls.handshake_timeout_ms;
 }
 
 // The worker's own limit, and its share of the Gateway's.
 bool Worker::has_room(uint32_t id) {
-  if (session_count_ >= options_.max_connections) {
+  if (connection_count_ >= options_.max_connections) {
     stats_.count(Counter::kConnectionsRefused);
     return false;
   }
@@ -43,41 +58,73 @@ bool Worker::believes_proxy_header(uint32_t id, const IpAddress& peer) {
   return gateway == nullptr || gateway->trusted_proxies.empty() || gateway->trusted_proxies.contains(peer);
 }
 
-bool Worker::admit(http1::ServerSession& session) {
-  const GatewayConfig* gateway = sockets_[session.listener()].gateway;
-  const IpAddress& client = session.connection().peer;
+bool Worker::admit(ServerConnection& connection) {
+  const GatewayConfig* gateway = sockets_[connection.listener()].gateway;
+  const IpAddress& client = connection.connection().peer;
   if (gateway == nullptr || options_.clients == nullptr || gateway->trusted_proxies.contains(client)) return true;
   if (!options_.clients->add(gateway->uid, client, static_cast<size_t>(gateway->max_connections_per_client))) {
     stats_.count(Counter::kClientConnectionsFull);
     return false;
   }
-  session.counted_for = gateway->uid;
+  connection.counted_for = gateway->uid;
   return true;
 }
 
 void Worker::accept(uint32_t socket, int fd) {
-  auto* session = new http1::ServerSession(loop_, *this, socket);
-  int error = session->start(fd);
-  if (error != 0 || !has_room(socket) || (!session->awaits_proxy_header() && !admit(*session))) {
-    delete session;
-    return;
+  const FrontRules& rules = sockets_[socket].front;
+  std::unique_ptr<ServerConnection> connection;
+  int error;
+  bool known = true;
+  if (rules.any()) {
+    std::unique_ptr<Front> front(new Front(loop_, *this, socket, rules));
+    error = front->start(fd);
+    known = !front->awaits_proxy_header();
+    connection = std::move(front);
+  } else {
+    std::unique_ptr<http1::ServerSession> session(new http1::ServerSession(loop_, *this, socket));
+    error = session->start(fd);
+    connection = std::move(session);
   }
+  if (error != 0 || !has_room(socket) || (known && !admit(*connection))) return;
   stats_.count(Counter::kConnectionsAccepted);
-  session->next = sessions_;
-  if (sessions_ != nullptr) sessions_->prev = session;
-  sessions_ = session;
-  ++session_count_;
-  ++sockets_[socket].connections;
+  keep(*connection.release());
 }
 
-void Worker::session_closed(http1::ServerSession& session) {
-  if (session.prev != nullptr) session.prev->next = session.next;
-  if (session.next != nullptr) session.next->prev = session.prev;
-  if (sessions_ == &session) sessions_ = session.next;
-  --session_count_;
-  --sockets_[session.listener()].connections;
-  if (session.counted_for != 0) options_.clients->remove(session.counted_for, session.connection().peer);
-  dead_sessions_.push_back(&session);
+void Worker::keep(ServerConnection& connection) {
+  connection.next = connections_;
+  if (connections_ != nullptr) connections_->prev = &connection;
+  connections_ = &connection;
+  ++connection_count_;
+  ++sockets_[connection.listener()].connections;
+}
+
+void Worker::promote(Front& front, TcpStream& stream, bool http2, std::string_view early) {
+  ServerConnection* session;
+  http1::ServerSession* http1 = nullptr;
+  http2::ServerSession* h2 = nullptr;
+  if (http2) {
+    session = h2 = new http2::ServerSession(loop_, *this, http2_requests_, front.listener());
+  } else {
+    session = http1 = new http1::ServerSession(loop_, *this, front.listener());
+  }
+  session->counted_for = std::exchange(front.counted_for, 0);
+  keep(*session);
+  if (http2) {
+    h2->start(stream, front.connection(), early);
+  } else {
+    http1->start(stream, front.connection(), early);
+  }
+  if (draining_) session->drain(drain_idle_ms_);
+}
+
+void Worker::connection_closed(ServerConnection& connection) {
+  if (connection.prev != nullptr) connection.prev->next = connection.next;
+  if (connection.next != nullptr) connection.next->prev = connection.prev;
+  if (connections_ == &connection) connections_ = connection.next;
+  --connection_count_;
+  --sockets_[connection.listener()].connections;
+  if (connection.counted_for != 0) options_.clients->remove(connection.counted_for, connection.connection().peer);
+  dead_connections_.push_back(&connection);
   loop_.defer(turn_task_);
 }
 
@@ -89,7 +136,7 @@ bool Worker::sheds_connections() {
 
 void Worker::turn_ended(int64_t busy_ns, int64_t now_ns) {
   stats_.loop_turn(busy_ns);
-  OverloadReading reading{loop_.blocks().bytes_in_use(), session_count_, static_cast<size_t>(stats_.gauges().active_requests)};
+  OverloadReading reading{loop_.blocks().bytes_in_use(), connection_count_, static_cast<size_t>(stats_.gauges().active_requests)};
   int stage = overload_.turn(busy_ns, now_ns, reading);
   stats_.gauges().overload_stage = stage;
   env_.admit_ns = overload_.admit_ns();

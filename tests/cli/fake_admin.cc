@@ -31,6 +31,10 @@ class FakeAdmin final : public AdminClient {
   absl::StatusOr<v1::SetSwitchResponse> set_switch(const v1::SetSwitchRequest& r) override { return call<v1::SetSwitchResponse>("set_switch", r); }
   absl::StatusOr<v1::SetEndpointsResponse> set_endpoints(const v1::SetEndpointsRequest& r) override { return call<v1::SetEndpointsResponse>("set_endpoints", r); }
   absl::StatusOr<v1::ListEndpointsResponse> list_endpoints(const v1::ListEndpointsRequest& r) override { return call<v1::ListEndpointsResponse>("list_endpoints", r); }
+  absl::StatusOr<v1::ListCertificatesResponse> list_certificates(const v1::ListCertificatesRequest& r) override {
+    return call<v1::ListCertificatesResponse>("list_certificates", r);
+  }
+  absl::StatusOr<v1::RotateMasterResponse> rotate_master(const v1::RotateMasterRequest& r) override { return call<v1::RotateMasterResponse>("rotate_master", r); }
   absl::StatusOr<v1::ListSwitchesResponse> list_switches(const v1::ListSwitchesRequest& r) override { return call<v1::ListSwitchesResponse>("list_switches", r); }
 
   absl::StatusOr<v1::ListObjectsResponse> list_objects(const v1::ListObjectsRequest& r) override {

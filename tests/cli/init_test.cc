@@ -38,7 +38,7 @@ TEST_CASE("init refers to the Gateway that the control plane has, and lint still
 TEST_CASE("init refuses what cannot work") {
   GwctlRun gwctl;
   const std::string dir = gwctl.directory + "/gw";
-  CHECK(gwctl.run({"init", "--upstream", "https://localhost:3000", "--host", "my.localhost", "--dir", dir}) == 2);
+  CHECK(gwctl.run({"init", "--upstream", "ftp://localhost:3000", "--host", "my.localhost", "--dir", dir}) == 2);
   CHECK(gwctl.run({"init", "--upstream", "http://localhost:3000", "--host", "my localhost]", "--dir", dir}) == 2);
   CHECK(gwctl.run({"init", "--host", "my.localhost", "--dir", dir}) == 2);
   CHECK_FALSE(std::filesystem::exists(dir));

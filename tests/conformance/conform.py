@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Sends the cases of cases.py through the built programs; see README.md. Ends with `N passed, N failed`."""
 import argparse
+import contextlib
 import random
 import re
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'system'))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases  # noqa: E402
+import http2_cases  # noqa: E402
 from harness import api, documents, gateway, route, standalone, team, upstream  # noqa: E402
 
 CAP_S = 20  # only a broken gateway lets anything wait that long
@@ -222,6 +224,77 @@ def judge_answer(talk, number, case):
     return problems + faults, out, seen
 
 
+class Http2Reader:
+    def __init__(self, sock):
+        self.reader = Reader(sock)
+
+    def frame(self):
+        """(type, flags, stream, payload); None at the end."""
+        try:
+            head = self.reader.exactly(9)
+            return head[3], head[4], int.from_bytes(head[5:9], 'big'), self.reader.exactly(int.from_bytes(head[:3], 'big'))
+        except (Cut, OSError):
+            return None
+
+
+def status_of(payload):
+    """:status, which comes first: from the static table, or a literal behind its name."""
+    known = {0x88: 200, 0x89: 204, 0x8a: 206, 0x8b: 304, 0x8c: 400, 0x8d: 404, 0x8e: 500}
+    if payload[0] in known:
+        return known[payload[0]]
+    size = payload[1] & 0x7f
+    text = payload[2:2 + size]
+    if payload[1] & 0x80:  # Huffman: digits have five bits (0, 1, 2) or six
+        bits, digits = ''.join(f'{b:08b}' for b in text), ''
+        codes = {'00000': '0', '00001': '1', '00010': '2', **{f'{0b011001 + i:06b}': str(3 + i) for i in range(7)}}
+        while len(digits) < 3:
+            code = next(c for c in codes if bits.startswith(c))
+            digits, bits = digits + codes[code], bits[len(code):]
+        text = digits
+    return int(text)
+
+
+def judge_http2(talk, case):
+    """What becomes of stream 1, or of the connection; then, unless that has ended, a request on the same connection."""
+    problems, got = [], set()
+    with socket.create_connection(('127.0.0.1', talk.port), timeout=CAP_S) as sock:
+        with contextlib.suppress(OSError):
+            sock.sendall(http2_cases.PREFACE + http2_cases.frame(http2_cases.SETTINGS) + case['frames'])
+        reader = Http2Reader(sock)
+        while (frame := reader.frame()) is not None:
+            kind, flags, stream, payload = frame
+            if kind == http2_cases.GOAWAY:
+                got.add('goaway')
+            elif kind == http2_cases.RST and stream == 1:
+                got.add('rst')
+            elif kind == http2_cases.HEADERS and stream == 1:
+                got.add(status_of(payload))
+            if got & case['want'] or (got and not case['ends']):
+                break
+        if not got & case['want']:
+            problems.append(f'came {sorted(map(str, got)) or "nothing"}, not {sorted(map(str, case["want"]))}')
+        elif not case['ends']:
+            with contextlib.suppress(OSError):
+                sock.sendall(http2_cases.get(stream=101, path=b'/settle'))
+            while (frame := reader.frame()) is not None and not (frame[0] == http2_cases.HEADERS and frame[2] == 101):
+                pass
+            if frame is None or status_of(frame[3]) != 200:
+                problems.append('the connection does not go on')
+        else:
+            while reader.frame() is not None:
+                pass
+    seen, faults = talk.settle()
+    problems += faults
+    if case['seen'] is not None and len(seen) != case['seen']:
+        problems.append(f'the upstream got {len(seen)} requests, not {case["seen"]}')
+    heads = b''.join(s[1] for s in seen).lower()
+    if case['has'] and case['has'].lower() not in heads:
+        problems.append(f'the upstream did not get {case["has"]!r}')
+    if case['not'] and case['not'].lower() in heads:
+        problems.append(f'the upstream got {case["not"]!r}')
+    return problems, repr(sorted(map(str, got))).encode(), seen
+
+
 def mutations(count):
     """Requests that are nearly right."""
     rng = random.Random(9112)
@@ -277,7 +350,7 @@ def main():
     try:
         test.start(nodes=('n1',), zones=('az-a',))
         up = RecordingUpstream()
-        test.apply(documents(team('platform'), gateway(), upstream('recorder', up.port), api('all', ['conform.test']),
+        test.apply(documents(team('platform'), gateway(listener={'http2': True}), upstream('recorder', up.port), api('all', ['conform.test']),
                              route('all', 'all', 'recorder'), route('ws', 'all', 'recorder', prefix='/ws', websocket={})))
         _, port = test.targets()[0]
         talk = Conversation(port, up)
@@ -288,6 +361,9 @@ def main():
         for number, case in enumerate(cases.ANSWERS):
             if options.only in case['name']:
                 note('answer: ' + case['name'], case['rule'], *_with(case['raw'], judge_answer(talk, number, case)))
+        for case in http2_cases.CASES:
+            if options.only in case['name']:
+                note('http2: ' + case['name'], case['rule'], *_with(case['frames'], judge_http2(talk, case)))
         for number, raw in enumerate(mutations(0 if options.only else options.mutations)):
             note(f'mutation {number}', 'one meaning', *_with(raw, judge_mutation(talk, raw)))
     finally:

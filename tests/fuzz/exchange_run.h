@@ -2,7 +2,8 @@
 // integration test that walks its corpus.
 //
 // An input is three bytes and two texts: the size of the client's pieces, the size of the upstream's, flags (bit 0: the
-// upstream keeps its connection), what the client sends, the mark "\n--\n", what the upstream answers to every request.
+// upstream keeps its connection), what the client sends, the mark "\n--\n", what the upstream answers to every request. A client
+// of HTTP/2 sends its preface before that, and a GOAWAY behind it.
 #pragma once
 
 #include <fcntl.h>
@@ -25,7 +26,12 @@ namespace gw::fuzz {
 
 class ExchangeRun {
  public:
-  ExchangeRun() : listener_(listen()), worker_(test::Config{.upstream_port = port_of(listener_)}.yaml()) {}
+  enum class Client { kHttp1, kHttp2 };
+
+  explicit ExchangeRun(Client client = Client::kHttp1)
+      : http2_(client == Client::kHttp2),
+        listener_(listen()),
+        worker_(test::Config{.upstream_port = port_of(listener_), .listener = http2_ ? "http2: true" : ""}.yaml()) {}
   ~ExchangeRun() { ::close(listener_); }
 
   // What does not hold, or null.
@@ -37,7 +43,9 @@ class ExchangeRun {
     keep_ = (input[2] & 1) != 0;
     input.remove_prefix(3);
     size_t mark = input.find(kMark);
-    std::string_view request = input.substr(0, mark);
+    std::string all(input.substr(0, mark));
+    if (http2_) all = std::string(kPreface) + all + std::string(kGoaway);
+    std::string_view request = all;
     answer_ = mark == std::string_view::npos ? std::string_view() : input.substr(mark + kMark.size());
     streams_.clear();
     seen_.clear();
@@ -48,16 +56,20 @@ class ExchangeRun {
     response_.clear();
     bool sent = false, ended = false;
     for (int quiet = 0; !ended;) {
-      if (!sent) sent = send_piece(client.fd(), request, client_piece);
+      if (!sent) sent = send_piece(client.fd(), request, client_piece, !http2_);
       ended = turn(client.fd(), quiet);
       if (ended) break;
-      if (quiet == kQuietTurns) close_streams(true);  // nobody has anything to say: the upstream ends it
+      if (quiet == kQuietTurns) {  // nobody has anything to say: the upstream ends it
+        close_streams(true);
+        if (http2_) shutdown(client.fd(), SHUT_WR);
+      }
       if (quiet == kHungTurns) return "the exchange hangs although client and upstream have ended";
     }
     close_streams(false);
     for (const std::string& bytes : seen_) {
       if (const char* wrong = check_requests(bytes)) return wrong;
     }
+    if (http2_) return check_frames(response_);
     if (!response_.empty() && !std::string_view("HTTP/1.1 ").starts_with(std::string_view(response_).substr(0, 9))) {
       return "the client got bytes that are no answer";
     }
@@ -65,6 +77,8 @@ class ExchangeRun {
   }
 
  private:
+  static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  static constexpr std::string_view kGoaway{"\0\0\x8\x7\0\0\0\0\0\0\0\0\0\0\0\0\0", 17};
   static constexpr int kTurnMs = 5;
   static constexpr int kQuietTurns = 4, kHungTurns = 4000;
 
@@ -100,12 +114,12 @@ class ExchangeRun {
   }
 
   // True: all is sent, or the gateway takes no more.
-  static bool send_piece(int fd, std::string_view& left, size_t piece) {
+  static bool send_piece(int fd, std::string_view& left, size_t piece, bool end) {
     ssize_t n = left.empty() ? 0 : ::send(fd, left.data(), std::min(piece, left.size()), MSG_NOSIGNAL);
     if (n > 0) left.remove_prefix(static_cast<size_t>(n));
     if (n < 0 && errno == EAGAIN) return false;
     if (n >= 0 && !left.empty()) return false;
-    shutdown(fd, SHUT_WR);
+    if (end) shutdown(fd, SHUT_WR);
     return true;
   }
 
@@ -178,9 +192,22 @@ class ExchangeRun {
     if (!only_ours) streams_.clear();
   }
 
+  // What an HTTP/2 client got is frames, SETTINGS first; the last one perhaps cut.
+  static const char* check_frames(std::string_view bytes) {
+    for (bool first = true; bytes.size() >= 9; first = false) {
+      auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
+      size_t size = size_t{byte(0)} << 16 | size_t{byte(1)} << 8 | byte(2);
+      if (size > 16384) return "the client got a frame that is too large";
+      if (first && byte(3) != 4) return "the client's first frame is not SETTINGS";
+      if (byte(3) > 9 || byte(3) == 5) return "the client got a frame of no known type";
+      bytes.remove_prefix(std::min(bytes.size(), 9 + size));
+    }
+    return nullptr;
+  }
+
   // What came on one connection to the upstream is whole requests in one meaning, the last perhaps cut.
   static const char* check_requests(std::string_view bytes) {
-    constexpr http1::HeadLimits kLimits{1 << 20, 1000};
+    constexpr HeadLimits kLimits{1 << 20, 1000};
     while (!bytes.empty()) {
       http1::HeadParser parser(http1::HeadParser::Side::kRequest);
       http1::HeadResult result = parser.feed(bytes.data(), bytes.size(), kLimits);
@@ -210,6 +237,7 @@ class ExchangeRun {
     return nullptr;
   }
 
+  const bool http2_;
   int listener_;
   test::WorkerFixture worker_;
   size_t upstream_piece_ = 1;

@@ -44,7 +44,7 @@ inline bool is_value(std::string_view text) {
 
 inline const char* check_http1_message(std::string_view bytes, http1::HeadParser::Side side) {
   using http1::HeadResult;
-  constexpr http1::HeadLimits kLimits{4096, 50};
+  constexpr HeadLimits kLimits{4096, 50};
   http1::HeadParser whole(side), pieces(side);
   whole.restart();
   pieces.restart();

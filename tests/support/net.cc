@@ -37,10 +37,10 @@ bool Connection::send(std::string_view bytes) {
 }
 
 bool Connection::fill() {
-  pollfd p{fd_, POLLIN, 0};
-  if (fd_ < 0 || poll(&p, 1, kCapMs) <= 0) return false;
   char chunk[65536];
-  ssize_t n = recv(fd_, chunk, sizeof chunk, 0);
+  pollfd p{fd_, POLLIN, 0};
+  if (!read_ && (fd_ < 0 || poll(&p, 1, kCapMs) <= 0)) return false;
+  ssize_t n = read_ ? read_(chunk, sizeof chunk) : recv(fd_, chunk, sizeof chunk, 0);
   if (n <= 0) return false;
   buffer_.append(chunk, static_cast<size_t>(n));
   return true;
@@ -184,6 +184,8 @@ Server::Server(std::function<void(Connection&, int)> serve) : serve_(std::move(s
       pollfd p{fd_, POLLIN, 0};
       if (poll(&p, 1, 20) <= 0) continue;
       int client = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+      int one = 1;  // small frames do not wait for each other's acknowledgements
+      if (client >= 0) setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
       if (client < 0) continue;
       int number = ++connections_;
       std::lock_guard lock(mutex_);

@@ -21,7 +21,10 @@ class Connection {
  public:
   explicit Connection(int fd) : fd_(fd) {}
   static Connection to(uint16_t port);
-  Connection(Connection&& other) noexcept : fd_(other.fd_), buffer_(std::move(other.buffer_)) { other.fd_ = -1; }
+  // Reads what `read` brings, as read(2) would, in place of a socket's bytes.
+  using Read = std::function<long(char* out, size_t size)>;
+  explicit Connection(Read read) : fd_(-1), read_(std::move(read)) {}
+  Connection(Connection&& other) noexcept : fd_(other.fd_), buffer_(std::move(other.buffer_)), read_(std::move(other.read_)) { other.fd_ = -1; }
   ~Connection() { close(); }
 
   bool send(std::string_view bytes);
@@ -45,6 +48,7 @@ class Connection {
   bool fill();  // one read; false at the end or the cap
   int fd_;
   std::string buffer_;
+  Read read_;
 };
 
 struct Message {

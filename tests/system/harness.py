@@ -43,12 +43,13 @@ def team(name):
     return document('Team', name, {'title': name})
 
 
-def gateway(*listeners, name='edge', labels=None, **spec):
-    """listeners: (name, port). Port 0: each node gets one from the kernel."""
+def gateway(*listeners, name='edge', labels=None, listener=None, **spec):
+    """listeners: (name, port). Port 0: each node gets one from the kernel. `listener`: more fields of each."""
     ports = listeners or (('http', 0),)
     return document('Gateway', name, {
         'nodes': {'labels': labels or {}},
-        'listeners': [{'name': n, 'address': '127.0.0.1', 'port': p, 'protocol': 'http'} for n, p in ports], **spec}, shareWith=['all'])
+        'listeners': [{'name': n, 'address': '127.0.0.1', 'port': p, 'protocol': 'http', **(listener or {})} for n, p in ports], **spec},
+        shareWith=['all'])
 
 
 def upstream(name, *ports, owner='platform', **more):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU time per proxied request: the gateway beside NGINX and a relay that parses nothing.
 
-  cost.py [--rounds 5] [--seconds 3] [--conns 64] [--cases plain,policy,large]
+  cost.py [--rounds 5] [--seconds 3] [--conns 64] [--cases plain,policy,large,h2c-upstream]
 
 Figure: user + system time of the proxy's process, divided by the requests answered 2xx; proxies on core 0, load and upstream on
 core 1, measured in turn round after round; medians, and medians of the rounds' ratios. It holds on a noisy machine, where
@@ -44,8 +44,8 @@ def load(port, case, seconds, conns):
     bad = re.search(r'Non-2xx or 3xx responses: (\d+)', out)
     return int(re.search(r'(\d+) requests in', out).group(1)) - (int(bad.group(1)) if bad else 0)
 
-def start_gateway(folder, upstream_port):
-    config = (HERE / 'bench.yaml').read_text().replace('UPSTREAM_PORT', str(upstream_port))
+def start_gateway(folder, upstream_port, http2_port):
+    config = (HERE / 'bench.yaml').read_text().replace('UPSTREAM_PORT', str(upstream_port)).replace('UPSTREAM_HTTP2_PORT', str(http2_port))
     for i in range(1, KEYS + 1):
         config += (f'---\napiVersion: gw/v1\nkind: App\nmetadata: {{name: app-{i}, owner: platform}}\nspec: {{consumer: load, keys: live}}\n'
                    f'---\napiVersion: gw/v1\nkind: Subscription\nmetadata: {{name: app-{i}, owner: platform}}\nspec: {{app: app-{i}, product: bench, plan: wide}}\n')
@@ -65,16 +65,18 @@ def start_gateway(folder, upstream_port):
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument('--rounds', type=int, default=5); a.add_argument('--seconds', type=int, default=3); a.add_argument('--conns', type=int, default=64)
-    a.add_argument('--cases', default='plain,policy,large'); a.add_argument('--json', action='store_true')
+    a.add_argument('--cases', default='plain,policy,large,h2c-upstream'); a.add_argument('--json', action='store_true')
     o = a.parse_args()
     folder, started, state = Path(tempfile.mkdtemp(prefix='gw-cost-')), [], None
     folder.chmod(0o755)
     try:
         (folder / 'www').mkdir(); (folder / 'www' / '1m').write_bytes(b'x' * (1 << 20))
-        up, nginx, relay = free_port(), free_port(), free_port()
+        up, up_http2, nginx, relay = free_port(), free_port(), free_port(), free_port()
         body = '0123456789' * 12 + '\\n'
         confs = {'up': nginx_config(folder, 'up', f'server {{ listen 127.0.0.1:{up} backlog=4096; root {folder}/www; sendfile on;'
-                                    f' location = / {{ default_type text/plain; return 200 "{body}"; }} }}'),
+                                    f' location = / {{ default_type text/plain; return 200 "{body}"; }} }}\n'
+                                    f'server {{ listen 127.0.0.1:{up_http2} http2 backlog=4096; http2_max_concurrent_streams 512;'
+                                    f' location / {{ default_type text/plain; return 200 "{body}"; }} }}'),
                  'nginx': nginx_config(folder, 'nginx', f'upstream u {{ server 127.0.0.1:{up}; keepalive 256; keepalive_requests 1000000000; }}\n'
                                        f'server {{ listen 127.0.0.1:{nginx} backlog=4096; location / {{ proxy_pass http://u; proxy_http_version 1.1;'
                                        ' proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; } }')}
@@ -84,18 +86,18 @@ def main():
             return started[-1].pid
         start('1', 'nginx', '-c', confs['up'])
         nginx_pid, relay_pid = start('0', 'nginx', '-c', confs['nginx']), start('0', str(folder / 'relay'), str(relay), str(up))
-        pid, ports, state = start_gateway(folder, up)
+        pid, ports, state = start_gateway(folder, up, up_http2)
         subprocess.run(['taskset', '-acp', '0', str(pid)], check=True, capture_output=True)
         time.sleep(1)
         result = {}
         for case in o.cases.split(','):
-            subjects = {'relay': (relay_pid, relay), 'nginx': (nginx_pid, nginx), 'gateway': (pid, ports['policy' if case == 'policy' else 'plain'])}
+            subjects = {'relay': (relay_pid, relay), 'nginx': (nginx_pid, nginx), 'gateway': (pid, ports[case if case in ports else 'plain'])}
             rows = {name: [] for name in subjects}
             for _ in range(o.rounds):
                 for name, (subject, port) in subjects.items():
                     before = cpu_seconds(subject); done = load(port, case, o.seconds, o.conns)
                     rows[name].append((cpu_seconds(subject) - before) / max(done, 1) * 1e6)
-            print(f'{case}: CPU us per request (median), gateway / subject (median of {o.rounds} rounds)' + ('; relay and nginx plain' if case == 'policy' else ''))
+            print(f'{case}: CPU us per request (median), gateway / subject (median of {o.rounds} rounds)' + ('; relay and nginx plain, over HTTP/1.1' if case in ('policy', 'h2c-upstream') else ''))
             result[case] = {}
             for name, values in rows.items():
                 ratio = statistics.median(g / v for g, v in zip(rows['gateway'], values))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where a request's instructions go: the node under callgrind, its own code grouped into the stages of a request's way.
 
-  stages.py [--case plain] [--seconds 4]
+  stages.py [--case plain|policy|h2c-upstream] [--seconds 4]
 
 Prints instructions per request and stage, of everything that the node runs outside the kernel. Counts, not times: they hold on
 any machine and are the same from run to run (within a percent; the node's other threads are in `rest`). Needs deploy/setup.sh
@@ -24,6 +24,8 @@ STAGES = [
     ('exchange', r'^exchange/'),
     ('upstream: balance, pool', r'^upstream/'),
     ('sessions of both sides', r'^http1/(server|client)_'),
+    ('HTTP/2: sessions, connection', r'^http2/'),
+    ('HTTP/2: nghttp2', r'^libnghttp2'),
     ('both heads written', r'^http1/writer'),
     ('sockets, timers, blocks, arena', r'^(loop/|base/arena|worker/)'),
     ('libuv', r'^libuv'),
@@ -77,16 +79,17 @@ def read_costs(out):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument('--case', choices=('plain', 'policy'), default='plain'); a.add_argument('--seconds', type=int, default=4)
+    a.add_argument('--case', choices=('plain', 'policy', 'h2c-upstream'), default='plain'); a.add_argument('--seconds', type=int, default=4)
     o = a.parse_args()
     folder, up, state = Path(tempfile.mkdtemp(prefix='gw-stages-')), None, None
     folder.chmod(0o755)
     try:
         wrapped_programs(folder)
-        port = cost.free_port()
-        up = subprocess.Popen(['nginx', '-c', cost.nginx_config(folder, 'up', f'server {{ listen 127.0.0.1:{port} backlog=4096; location = / '
-                                                                f'{{ default_type text/plain; return 200 "{"0123456789" * 12}"; }} }}')])
-        pid, ports, state = cost.start_gateway(folder, port)
+        port, http2 = cost.free_port(), cost.free_port()
+        root = 'location = / { default_type text/plain; return 200 "' + '0123456789' * 12 + '"; }'
+        servers = ''.join(f'server {{ listen 127.0.0.1:{p}{more} backlog=4096; {root} }}\n' for p, more in ((port, ''), (http2, ' http2')))
+        up = subprocess.Popen(['nginx', '-c', cost.nginx_config(folder, 'up', servers)])
+        pid, ports, state = cost.start_gateway(folder, port, http2)
         control = lambda *args: subprocess.run(['callgrind_control', *args, str(pid)], check=True, capture_output=True)
         cost.load(ports[o.case], o.case, 2, 16)
         control('-i', 'on'); requests = cost.load(ports[o.case], o.case, o.seconds, 16); control('-i', 'off'); control('-d')

@@ -43,7 +43,7 @@ class ObjectGenerator {
         chosen = names->Get(static_cast<int>(random_.below(static_cast<uint64_t>(names->size()))));
     }
     for (const FieldSchema& field : schema.fields) {
-      if (&field == without) continue;
+      if (&field == without || field.rule->sensitive()) continue;  // what is never written back does not come back
       bool wanted = field.rule->required() || field.name == chosen || random_.below(2) == 0;
       if (exclusive.count(field.name) && field.name != chosen) wanted = false;
       if (!wanted) continue;
@@ -195,7 +195,7 @@ class ObjectGenerator {
                                                      ".inf",     "1_0"};
     std::string out;
     for (size_t n = random_.below(5); n > 0; --n) out += pick(kPieces);
-    return out.size() <= most ? out : "long";
+    return out.size() <= most ? out : std::string("long").substr(0, most);
   }
 
   FastRandom random_;

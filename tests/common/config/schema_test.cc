@@ -147,7 +147,7 @@ TEST_CASE("the JSON Schema knows every kind, and all its references lead somewhe
   const auto& match = schema["$defs"]["Match"];
   CHECK(match["additionalProperties"] == false);
   CHECK(match["required"] == nlohmann::json({"path"}));
-  CHECK(schema["$defs"]["PathMatch"]["oneOf"].size() == 4);
+  CHECK(schema["$defs"]["PathMatch"]["oneOf"].size() == 5);
   CHECK(schema["$defs"]["Rate"]["properties"]["per"]["pattern"].is_string());
 }
 

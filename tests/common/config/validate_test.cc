@@ -91,7 +91,7 @@ TEST_CASE("a mapping's name that comes twice or is empty is refused") {
 }
 
 TEST_CASE("kinds are known by name, in the words that people use") {
-  CHECK(kinds().size() == 11);
+  CHECK(kinds().size() == 13);
   CHECK(find_kind("routes") == "Route");
   CHECK(find_kind("policies") == "Policy");
   CHECK(find_kind("API") == "Api");

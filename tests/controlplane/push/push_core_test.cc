@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <optional>
 
+#include "controlplane/snapshot/certificate_needs.h"
 #include "dataplane/snapshot/entry.h"
 #include "push_support.h"
 
@@ -601,4 +602,135 @@ TEST_CASE("switches without a node are stored, which the watch says") {
   CHECK(told.phase() == "no-nodes");
   CHECK(told.final());
   CHECK(w.core->heads().switches == 1);
+}
+
+namespace {
+
+const std::vector<std::string> kSpeaksCertificates = {"a", "b", "CertificateEntry.keyPairs", "TicketKeyEntry.secret"};
+
+std::shared_ptr<const CertificateNeeds> needs(std::vector<std::pair<std::string, std::set<uint64_t>>> by_zone) {
+  CertificateNeeds out;
+  uint64_t gateway = 1;
+  for (auto& [zone, uids] : by_zone) {
+    GatewayNeeds& need = out[{v1::ENTRY_GATEWAY, gateway++}];
+    if (!zone.empty()) need.labels["zone"] = zone;
+    for (uint64_t uid : uids) need.entries.insert({v1::ENTRY_CERTIFICATE, uid});
+  }
+  return std::make_shared<const CertificateNeeds>(std::move(out));
+}
+
+std::set<uint64_t> uids_of(const v1::Offer* offer) {
+  std::set<uint64_t> out;
+  if (offer) {
+    for (const v1::Entry& e : offer->upserts()) out.insert(e.uid());
+  }
+  return out;
+}
+
+struct CertificateWorld : World {
+  Store certificates{v1::STREAM_CERTIFICATES, kLineage};
+
+  void publish(Publication p, std::shared_ptr<const CertificateNeeds> of) {
+    p.needs = std::move(of);
+    core->publish(std::move(p));
+  }
+  std::shared_ptr<Node> join(const std::string& name, const std::string& zone, std::vector<v1::StreamPosition> have = {}) {
+    return connect(name, std::move(have), kSpeaksCertificates, {{"zone", zone}});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a node is sent the certificates that its Gateways need, and no others") {
+  CertificateWorld w;
+  auto of = needs({{"a", {1, 2}}, {"b", {2, 3}}});
+  auto n1 = w.join("n1", "a");
+  w.publish(w.certificates.change({entry(v1::ENTRY_CERTIFICATE, 1, "one"), entry(v1::ENTRY_CERTIFICATE, 2, "two"), entry(v1::ENTRY_CERTIFICATE, 3, "three"),
+                                   entry(v1::ENTRY_CERTIFICATE, 4, "four")}),
+            of);
+  CHECK(uids_of(n1->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{1, 2});
+  auto n2 = w.join("n2", "b"), n3 = w.join("n3", "c");
+  CHECK(uids_of(n2->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{2, 3});
+  CHECK(uids_of(n3->last(v1::STREAM_CERTIFICATES)).empty());
+  for (auto& n : {n1, n2, n3}) w.ack(n, v1::STREAM_CERTIFICATES, 1, v1::ACTIVE);
+
+  SECTION("a rotation goes out as a difference, and every node comes to the new version") {
+    v1::RolloutStatus told;
+    w.core->watch({.certificates_version = 2}, [&](const v1::RolloutStatus& s) { told = s; });
+    w.publish(w.certificates.change({entry(v1::ENTRY_CERTIFICATE, 1, "anew")}), of);
+    CHECK(n1->last(v1::STREAM_CERTIFICATES)->base() == 1);
+    CHECK(uids_of(n1->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{1});
+    CHECK(n2->last(v1::STREAM_CERTIFICATES)->version() == 2);
+    CHECK(uids_of(n2->last(v1::STREAM_CERTIFICATES)).empty());
+    for (auto& n : {n1, n2, n3}) w.ack(n, v1::STREAM_CERTIFICATES, 2, v1::ACTIVE);
+    CHECK(told.final());
+    CHECK(told.phase() == "active");
+    CHECK(w.info("n1").certificates_version() == 2);
+    auto holders = w.core->certificate_holders();
+    REQUIRE(holders.size() == 3);
+    CHECK(holders[0].entries.contains({v1::ENTRY_CERTIFICATE, 1}));
+    CHECK(holders[0].applied == 2);
+    CHECK_FALSE(holders[1].entries.contains({v1::ENTRY_CERTIFICATE, 1}));
+  }
+  SECTION("who needs what changes with a version of its own") {
+    w.publish(w.certificates.change({}), needs({{"a", {2}}, {"b", {2, 3}}, {"c", {1}}}));
+    REQUIRE(n1->last(v1::STREAM_CERTIFICATES)->removals_size() == 1);
+    CHECK(n1->last(v1::STREAM_CERTIFICATES)->removals(0).uid() == 1);
+    CHECK(uids_of(n3->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{1});
+  }
+  SECTION("a node that comes back with what it had is sent nothing") {
+    const v1::Offer had = *n1->last(v1::STREAM_CERTIFICATES);
+    w.core->closed(n1);
+    auto again = w.join("n1", "a", {at(had)});
+    CHECK(again->last(v1::STREAM_CERTIFICATES) == nullptr);
+    w.core->closed(again);
+    auto moved = w.join("n1", "b", {at(had)});  // it runs another Gateway now
+    REQUIRE(moved->last(v1::STREAM_CERTIFICATES));
+    CHECK(moved->last(v1::STREAM_CERTIFICATES)->base() == 0);
+    CHECK(uids_of(moved->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{2, 3});
+  }
+}
+
+TEST_CASE("a node keeps the certificates of the active configuration while a newer one is on its way") {
+  CertificateWorld w;
+  auto before = needs({{"", {1}}}), after = needs({{"", {2}}});
+  w.publish(w.certificates.change({entry(v1::ENTRY_CERTIFICATE, 1, "one"), entry(v1::ENTRY_CERTIFICATE, 2, "two")}), before);
+  auto n1 = w.join("n1", "a");
+  Publication config = w.config.change(w.routes(1));
+  config.needs = before;
+  config.needs_certificates = 1;
+  w.core->publish(config);
+  CHECK(n1->last(v1::STREAM_CONFIG)->needs_certificates() == 1);
+  for (v1::NodeState state : {v1::RECEIVED, v1::BUILT, v1::ACTIVE}) w.ack(n1, 1, state);
+
+  w.publish(w.certificates.change({}), after);
+  CHECK(uids_of(n1->last(v1::STREAM_CERTIFICATES)) == std::set<uint64_t>{2});
+  CHECK(n1->last(v1::STREAM_CERTIFICATES)->removals_size() == 0);
+  Publication next = w.config.change({entry(v1::ENTRY_ROUTE, 100, "other")});
+  next.needs = after;
+  next.needs_certificates = 2;
+  w.core->publish(next);
+  CHECK(n1->last(v1::STREAM_CONFIG)->needs_certificates() == 2);
+  for (v1::NodeState state : {v1::RECEIVED, v1::BUILT, v1::ACTIVE}) w.ack(n1, 2, state);
+  w.publish(w.certificates.change({}), after);  // whatever comes next takes it away
+  REQUIRE(n1->last(v1::STREAM_CERTIFICATES)->removals_size() == 1);
+  CHECK(n1->last(v1::STREAM_CERTIFICATES)->removals(0).uid() == 1);
+}
+
+TEST_CASE("older nodes are neither sent certificates nor waited for") {
+  CertificateWorld w;
+  Store tickets(v1::STREAM_TICKETS, kLineage);
+  auto old = w.connect("old");
+  auto n1 = w.join("n1", "a");
+  w.publish(w.certificates.change({entry(v1::ENTRY_CERTIFICATE, 1, "one")}), needs({{"", {1}}}));
+  w.core->publish(tickets.change({entry(v1::ENTRY_TICKET_KEY, 1, "t")}));
+  CHECK(old->last(v1::STREAM_CERTIFICATES) == nullptr);
+  CHECK(old->last(v1::STREAM_TICKETS) == nullptr);
+  REQUIRE(n1->last(v1::STREAM_TICKETS));
+  v1::RolloutStatus told;
+  w.core->watch({.certificates_version = 1}, [&](const v1::RolloutStatus& s) { told = s; });
+  CHECK_FALSE(told.final());
+  w.ack(n1, v1::STREAM_CERTIFICATES, 1, v1::ACTIVE);
+  CHECK(told.final());
+  CHECK(told.nodes_size() == 1);
 }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "agent_support.h"
+#include "tests/support/certificates.h"
 
 using namespace gw;
 using namespace gw::agent_test;
@@ -25,6 +26,8 @@ struct Agent {
                           : ack.stream() == v1::STREAM_QUOTA    ? "quota "
                           : ack.stream() == v1::STREAM_SWITCHES ? "switches "
                           : ack.stream() == v1::STREAM_ENDPOINTS ? "endpoints "
+                          : ack.stream() == v1::STREAM_CERTIFICATES ? "certificates "
+                          : ack.stream() == v1::STREAM_TICKETS      ? "tickets "
                                                                 : "") +
                          v1::NodeState_Name(ack.state()) + " " + std::to_string(ack.version()));
           raw.push_back(std::move(ack));
@@ -292,4 +295,99 @@ TEST_CASE("switches are in force before the config, and are kept with what is on
   switches.remove(v1::ENTRY_BLOCK, 2);
   b.streams.offered(switches.delta());  // from a version that it does not hold
   CHECK(b.take() == Lines{"switches MISMATCH 3"});
+}
+
+namespace {
+
+struct CertificateMakerStream {
+  gw::testing::StreamMaker maker{v1::STREAM_CERTIFICATES};
+  gw::test::CertificateMaker ca{1'800'000'000};
+
+  void put(uint64_t uid, const std::string& pem) {
+    v1::CertificateEntry entry;
+    entry.mutable_name()->set_owner("platform");
+    entry.mutable_name()->set_name("site");
+    entry.add_hosts("a.example.com");
+    entry.add_key_pairs()->set_pem(pem);
+    maker.put(v1::ENTRY_CERTIFICATE, uid, entry);
+  }
+  std::string good() { return ca.issue({"a.example.com"}).pem(); }
+};
+
+}  // namespace
+
+TEST_CASE("certificates are in force before the config, acknowledged, and kept with what is on disk") {
+  Agent a;
+  CertificateMakerStream certificates;
+  certificates.put(7, certificates.good());
+  a.streams.offered(certificates.maker.whole());
+  CHECK(a.take() == Lines{"certificates ACTIVE 1"});
+  CHECK(a.sink.take() == Lines{"certificates 1"});
+  gw::testing::StreamMaker tickets(v1::STREAM_TICKETS);
+  v1::TicketKeyEntry key;
+  key.set_name(std::string(16, 'n'));
+  key.set_secret(std::string(64, 's'));
+  key.set_not_after(100);
+  tickets.put(v1::ENTRY_TICKET_KEY, 1, key);
+  a.streams.offered(tickets.whole());
+  CHECK(a.take() == Lines{"tickets ACTIVE 1"});
+  CHECK(a.sink.take() == Lines{"tickets 1"});
+  a.run(a.config.whole());
+
+  Agent b;  // restarted
+  CHECK(b.streams.load(a.streams.whole(), true).empty());
+  CHECK(b.sink.take() == Lines{"certificates 1", "tickets 1", "prepare 1", "activate 1"});
+  CHECK(b.streams.certificates_version() == 1);
+  CHECK(b.streams.tickets_version() == 1);
+  CHECK(b.sink.table()->certificate(7)->name == "platform/site");
+  CHECK(b.streams.positions().size() == 3);
+}
+
+TEST_CASE("a configuration waits for the certificates that it needs") {
+  Agent a;
+  CertificateMakerStream certificates;
+  certificates.put(7, certificates.good());
+  v1::Offer config = a.config.whole();
+  config.set_needs_certificates(1);
+  a.streams.offered(config);
+  CHECK(a.take() == Lines{"RECEIVED 1"});
+  a.streams.offered(certificates.maker.whole());
+  CHECK(a.take() == Lines{"certificates ACTIVE 1", "BUILT 1"});
+  CHECK(a.sink.take() == Lines{"certificates 1", "prepare 1"});
+}
+
+TEST_CASE("certificates that cannot be used are refused, what was there stays, and so does the configuration that needs them") {
+  Agent a;
+  CertificateMakerStream certificates;
+  certificates.put(7, certificates.good());
+  a.streams.offered(certificates.maker.whole());
+  a.take();
+  SECTION("a key pair that cannot be read") { certificates.put(8, "nothing"); }
+  SECTION("the node cannot make its TLS settings of it") {
+    certificates.put(8, certificates.good());
+    a.sink.set_certificates_unusable("no cipher left");
+  }
+  v1::Offer config = a.config.whole();
+  config.set_needs_certificates(2);
+  a.streams.offered(config);
+  a.take();
+  a.streams.offered(certificates.maker.delta());
+  REQUIRE(a.raw.size() == 2);
+  CHECK(a.raw[0].state() == v1::REFUSED);
+  CHECK(a.raw[0].diagnostics(0).code() == "GW3030");
+  CHECK(a.raw[1].stream() == v1::STREAM_CONFIG);
+  CHECK(a.raw[1].state() == v1::REFUSED);
+  CHECK(a.raw[1].diagnostics(0).code() == "GW3031");
+  CHECK(a.streams.certificates_version() == 1);
+  CHECK(a.streams.whole()[v1::STREAM_CERTIFICATES].upserts_size() == 1);
+  // Offered once more, it need not wait to be refused.
+  a.take();
+  a.streams.offered(config);
+  CHECK(a.take() == Lines{"RECEIVED 1", "REFUSED 1"});
+  // Mended.
+  a.sink.set_certificates_unusable("");
+  certificates.put(8, certificates.good());
+  a.streams.offered(certificates.maker.whole());
+  a.streams.offered(config);
+  CHECK(a.take() == Lines{"certificates ACTIVE 3", "RECEIVED 1", "BUILT 1"});
 }

@@ -11,10 +11,12 @@
 #include "common/base/diagnostic.h"
 #include "common/base/status.h"
 #include "dataplane/agent/node_sink.h"
+#include "dataplane/snapshot/certificates.h"
 #include "dataplane/snapshot/directory.h"
 #include "dataplane/snapshot/endpoints.h"
 #include "dataplane/snapshot/snapshot.h"
 #include "dataplane/snapshot/switches.h"
+#include "dataplane/snapshot/tickets.h"
 #include "google/protobuf/text_format.h"
 #include "tests/dataplane/snapshot/stream_maker.h"
 #include "tests/support/temp_dir.h"
@@ -30,7 +32,8 @@ M text(const std::string& proto) {
   return out;
 }
 
-// Notes what it is told: "prepare 2", "activate 2", "abandon 2", "directory 1", "quota 1", "quota 1 stale", "switches 1".
+// Notes what it is told: "prepare 2", "activate 2", "abandon 2", "directory 1", "quota 1", "quota 1 stale", "switches 1", "tickets 1",
+// "certificates 1".
 // Any thread.
 class FakeSink final : public NodeSink {
  public:
@@ -61,6 +64,13 @@ class FakeSink final : public NodeSink {
   }
   void switches(std::shared_ptr<const Switches> s) override { note("switches " + std::to_string(s->version())); }
   void endpoints(std::shared_ptr<const Endpoints> e) override { note("endpoints " + std::to_string(e->version())); }
+  void tickets(std::shared_ptr<const TicketKeys> k) override { note("tickets " + std::to_string(k->version())); }
+  absl::Status certificates(std::shared_ptr<const CertificateTable> t) override {
+    note("certificates " + std::to_string(t->version()));
+    std::lock_guard lock(mu_);
+    table_ = t;
+    return certificates_unusable.empty() ? absl::OkStatus() : invalid_argument(certificates_unusable);
+  }
   std::vector<v1::BoundListener> listeners() override {
     v1::BoundListener l;
     l.set_name("http");
@@ -75,6 +85,15 @@ class FakeSink final : public NodeSink {
   std::vector<std::string> take() {
     std::lock_guard lock(mu_);
     return std::exchange(calls_, {});
+  }
+  // The last that it was given.
+  std::shared_ptr<const CertificateTable> table() {
+    std::lock_guard lock(mu_);
+    return table_;
+  }
+  void set_certificates_unusable(std::string why) {
+    std::lock_guard lock(mu_);
+    certificates_unusable = std::move(why);
   }
   void set_port_in_use(std::string why) {
     std::lock_guard lock(mu_);
@@ -102,7 +121,8 @@ class FakeSink final : public NodeSink {
   std::mutex mu_;
   std::condition_variable changed_;
   std::vector<std::string> calls_;
-  std::string port_in_use;
+  std::string port_in_use, certificates_unusable;
+  std::shared_ptr<const CertificateTable> table_ = CertificateTable::none();
   uint64_t active_ = 0;
 };
 

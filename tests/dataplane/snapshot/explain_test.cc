@@ -191,3 +191,14 @@ TEST_CASE("explain refuses loops and applies the listener's path rule") {
   CHECK(ask("http://x:8082/%61").reason() == "NO_ROUTE");
   CHECK(ask("http://x:8082/a").route() == "platform/a");
 }
+
+TEST_CASE("explain says what an upstream speaks and how it is probed") {
+  World w;
+  w.basics();
+  w.upstream(10, "platform/up", "http://127.0.0.1:9000",
+             "protocol: PROTOCOL_HTTP2 http2 { max_streams: 7 } health { active { interval_ms: 5000 grpc { service: 'shop.Cart' } } }");
+  w.build();
+  std::string text = steps(explain(w.tables, {.method = "GET", .url = "http://x/"}));
+  INFO(text);
+  CHECK_THAT(text, Catch::Contains("HTTP/2, up to 7 requests on a connection; probed with the gRPC health protocol for shop.Cart every 5s"));
+}

@@ -160,9 +160,14 @@ TEST_CASE("each fault is refused by name and field, and leaves the builder as it
   refused([](World& b) { b.api(2, "t/a", "gateways: 1 hosts: '*' base_path: '/'"); }, "Api t/a: spec.auth: nobody could pass");
   refused([](World& b) { b.api(2, "t/a", "gateways: 1 base_path: '/' allow_anonymous: true"); }, "Api t/a: spec.hosts");
   refused([](World& b) { b.upstream(10, "t/u", "http://169.254.169.254/"); }, "GW1414: Upstream t/u: spec.targets[0].url");
-  refused([](World& b) { b.upstream(10, "t/u", "https://a"); }, "GW1416: Upstream t/u: spec.targets[0].url");
+  refused([](World& b) { b.upstream(10, "t/u", "ftp://a"); }, "GW1416: Upstream t/u: spec.targets[0].url");
   refused([](World& b) { b.upstream(10, "t/u", "http://a/path"); }, "GW1416: Upstream t/u");
   refused([](World& b) { b.upstream(10, "t/u", "http://u@a"); }, "GW1416: Upstream t/u");
+  auto up = [](const char* rest) { return [rest](World& b) { b.upstream(10, "t/u", "http://a", rest); }; };
+  refused(up("http2 { max_streams: 5 }"), "GW1437: Upstream t/u: spec.http2");
+  refused(up("protocol: PROTOCOL_AUTO"), "GW1437: Upstream t/u: spec.protocol");
+  refused(up("health { active { grpc { } } }"), "GW1438: Upstream t/u: spec.health.active.grpc");
+  refused(up("protocol: PROTOCOL_HTTP2 health { active { path: '/x' grpc { } } }"), "GW1438: Upstream t/u: spec.health.active.path");
   refused([](World& b) { b.gateway(1, "t/g", "policies: 9"); }, "GW3005: Gateway t/g: spec.policies");
   refused([](World& b) { b.policy(9, "t/p", kDeny), b.gateway(1, "t/g", "required: 9"); }, "GW1403: Gateway t/g: spec.required");
   refused([](World& b) { b.gateway(1, "t/g", "trusted_proxies: 'x'"); }, "Gateway t/g: spec.clientAddress.trustedProxies");
@@ -176,6 +181,21 @@ TEST_CASE("each fault is refused by name and field, and leaves the builder as it
   refused([](World& b) { b.plan(8, "t/pl", "rate { requests: 0 per_ms: 1 }"); }, "Plan t/pl: spec.rate");
   refused([](World& b) { b.config.put(v1::ENTRY_KEY, 1, v1::KeyEntry()); }, "does not belong to the configuration");
   CHECK(w.builder.snapshot() == before);
+}
+
+TEST_CASE("an upstream's protocol, and how its connections are shared") {
+  World w;
+  w.basics();
+  w.upstream(11, "platform/two", "http://a", "protocol: PROTOCOL_HTTP2 http2 { max_streams: 7 stream_window: 32768 ping_after_ms: 5000 }");
+  w.build();
+  std::map<std::string, const UpstreamConfig*> by_name;
+  for (const auto& u : w.tables.snapshot->upstreams()) {
+    if (u != nullptr) by_name[u->name] = u.get();
+  }
+  CHECK(by_name.at("platform/up")->protocol == v1::UpstreamSpec::PROTOCOL_HTTP1);
+  const UpstreamConfig& two = *by_name.at("platform/two");
+  CHECK(two.protocol == v1::UpstreamSpec::PROTOCOL_HTTP2);
+  CHECK(two.http2 == UpstreamHttp2Config{7, 32768, 1 << 20, 5000});
 }
 
 TEST_CASE("a refused delta changes nothing, and the next good one is taken") {

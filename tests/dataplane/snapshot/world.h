@@ -54,8 +54,8 @@ class World {
   void route(uint64_t uid, const std::string& name, const std::string& rest) {
     config.put(v1::ENTRY_ROUTE, uid, text<v1::RouteEntry>(named(name) + rest));
   }
-  void upstream(uint64_t uid, const std::string& name, const std::string& url = "http://127.0.0.1:9000") {
-    config.put(v1::ENTRY_UPSTREAM, uid, text<v1::UpstreamEntry>(named(name) + "targets { url: '" + url + "' }"));
+  void upstream(uint64_t uid, const std::string& name, const std::string& url = "http://127.0.0.1:9000", const std::string& rest = {}) {
+    config.put(v1::ENTRY_UPSTREAM, uid, text<v1::UpstreamEntry>(named(name) + "targets { url: '" + url + "' } " + rest));
   }
   void policy(uint64_t uid, const std::string& name, const std::string& rest) {
     config.put(v1::ENTRY_POLICY, uid, text<v1::PolicyEntry>(named(name) + rest));

@@ -60,6 +60,14 @@ TEST_CASE("of a tunnel the line says how it ended") {
   CHECK_THAT(line(r), Catch::Contains("\"bytes_in\":3,\"bytes_out\":0,\"duration_ms\":5.000,\"tunnel_ended_by\":\"idle\"}"));
 }
 
+TEST_CASE("the line says which version of HTTP the client spoke") {
+  RequestRecord r;
+  r.method_text = "GET";
+  r.path = "/";
+  r.protocol = "2";
+  CHECK_THAT(line(r), Catch::Contains("\"http.request.method\":\"GET\",\"network.protocol.version\":\"2\",\"url.path\":\"/\""));
+}
+
 TEST_CASE("a request that nothing took has no more fields than facts") {
   RequestRecord r;
   r.status = 404;

@@ -10,10 +10,10 @@
 namespace gw::test {
 namespace {
 
-TEST_CASE("Clients and upstreams of the corpus: nothing malformed goes on, every exchange ends", "[proxy]") {
-  fuzz::ExchangeRun run;
+void walk_exchanges(const char* corpus, fuzz::ExchangeRun::Client client) {
+  fuzz::ExchangeRun run(client);
   size_t inputs = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(source_dir()) / "tests/fuzz/corpus/exchange")) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(source_dir()) / "tests/fuzz/corpus" / corpus)) {
     std::ifstream file(entry.path(), std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(file), {}};
     INFO(entry.path());
@@ -22,6 +22,14 @@ TEST_CASE("Clients and upstreams of the corpus: nothing malformed goes on, every
     ++inputs;
   }
   CHECK(inputs > 10);
+}
+
+TEST_CASE("Clients and upstreams of the corpus: nothing malformed goes on, every exchange ends", "[proxy]") {
+  walk_exchanges("exchange", fuzz::ExchangeRun::Client::kHttp1);
+}
+
+TEST_CASE("HTTP/2 clients of the corpus: nothing malformed goes on, every exchange ends", "[http2]") {
+  walk_exchanges("http2_client", fuzz::ExchangeRun::Client::kHttp2);
 }
 
 }  // namespace

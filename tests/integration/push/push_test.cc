@@ -6,7 +6,9 @@
 #include "dataplane/agent/grpc_channels.h"
 #include "dataplane/agent/last_good.h"
 #include "dataplane/agent/node_token.h"
+#include "controlplane/snapshot/certificate_needs.h"
 #include "tests/dataplane/agent/agent_support.h"
+#include "tests/support/certificates.h"
 
 using namespace gw;
 using namespace gw::push_test;
@@ -275,4 +277,52 @@ TEST_CASE("a switch is in force on two nodes, and on one that restarts without a
   CHECK(control.switches_verdict(2).phase() == "active");
   REQUIRE(n1.sink.wait_for("switches 2"));
   REQUIRE(n2.sink.wait_for("switches 2"));
+}
+
+TEST_CASE("a rotation is in force on the nodes that need it, and on one that restarts without a control plane") {
+  ControlPlane control;
+  Config config;
+  Store certificates(v1::STREAM_CERTIFICATES, Lineage{7});
+  test::CertificateMaker ca(1'800'000'000);
+  auto site = [&] {
+    v1::CertificateEntry body;
+    body.mutable_name()->set_owner("platform");
+    body.mutable_name()->set_name("site");
+    body.add_hosts("a.example.com");
+    body.add_key_pairs()->set_pem(ca.issue({"a.example.com"}).pem());
+    return entry(v1::ENTRY_CERTIFICATE, 9, body.SerializeAsString());
+  };
+  auto of = std::make_shared<CertificateNeeds>();
+  (*of)[{v1::ENTRY_GATEWAY, 1}].entries.insert({v1::ENTRY_CERTIFICATE, 9});
+  auto publish = [&](Publication p) {
+    p.needs = of;
+    control.push->publish(std::move(p));
+  };
+  TestNode n1("n1", control.address()), n2("n2", control.address());
+  publish(certificates.change({site()}));
+  Publication first = config.first(1);
+  first.needs = of;
+  first.needs_certificates = 1;
+  control.push->publish(std::move(first));
+  REQUIRE(control.log.wait_for("n1 ACTIVE 1"));
+  REQUIRE(control.log.wait_for("n2 ACTIVE 1"));
+  auto calls = n1.sink.calls();
+  auto given = std::find(calls.begin(), calls.end(), "certificates 1"), prepared = std::find(calls.begin(), calls.end(), "prepare 1");
+  REQUIRE(prepared != calls.end());
+  CHECK(given < prepared);
+  std::string before = n1.sink.table()->certificate(9)->key_pairs[0].facts.leaf().serial;
+
+  publish(certificates.change({site()}));
+  v1::RolloutStatus there = control.last_word({.certificates_version = 2});
+  CHECK(there.phase() == "active");
+  CHECK(there.nodes_size() == 2);
+  std::string after = n1.sink.table()->certificate(9)->key_pairs[0].facts.leaf().serial;
+  CHECK(after != before);
+  CHECK(n2.sink.table()->certificate(9)->key_pairs[0].facts.leaf().serial == after);
+  CHECK(control.info("n1").certificates_version() == 2);
+  CHECK(control.info("n1").config_version() == 1);
+  control.end();
+  n1.restart();
+  REQUIRE(n1.sink.table()->certificate(9));
+  CHECK(n1.sink.table()->certificate(9)->key_pairs[0].facts.leaf().serial == after);
 }

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""TLS with clients as it is run: certificates by host, redirects and HSTS, clients' certificates to Apps, sessions that another node
+resumes, rotation under load, and what is told of handshakes that fail."""
+import http.client
+import http.server
+import json
+import socket
+import ssl
+import sys
+import threading
+
+import harness
+from harness import SystemTest, api, document, documents, route, team, upstream
+
+sys.path.insert(0, str(harness.ROOT / 'tests' / 'support'))
+from ca import make_ca  # noqa: E402
+
+HOST, OTHER, PARTNERS = 'api.tls.test', 'shop.tls.test', 'partners.tls.test'
+
+
+def listeners(*certificates, tls=None, **https):
+    return [{'name': 'https', 'address': '127.0.0.1', 'port': 0, 'protocol': 'https', 'certificates': list(certificates), **https,
+             **({'tls': tls} if tls else {})},
+            {'name': 'http', 'address': '127.0.0.1', 'port': 0, 'protocol': 'http', 'redirectToHttps': True, 'httpsPort': 8443}]
+
+
+def gateway(listener_list, **spec):
+    return document('Gateway', 'edge', {'nodes': {'labels': {}}, 'listeners': listener_list, **spec}, shareWith=['all'])
+
+
+def secret(name, path):
+    return document('Secret', name, {'value': path.read_text()})
+
+
+def certificate(name, hosts, *secrets, **spec):
+    return document('Certificate', name, {'hosts': list(hosts), 'keyPairs': [{'secret': s} for s in secrets], **spec})
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with the fields of the request."""
+    protocol_version = 'HTTP/1.1'
+    wbufsize = 65536
+
+    def do_GET(self):
+        body = json.dumps({k.lower(): v for k, v in self.headers.items()}).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Answer:
+    def __init__(self, response, tls):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+        self.version, self.subject, self.resumed, self.session = tls
+
+
+class TlsTest(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.ca = make_ca(self.folder / 'ca')
+
+    def echo(self):
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Echo)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.backends.append(server)
+        return server.server_port
+
+    def context(self, client=None, **versions):
+        out = ssl.create_default_context(cafile=str(self.ca.cert))
+        if client is not None:
+            out.load_cert_chain(str(client.pem))
+        for name, value in versions.items():
+            setattr(out, name, value)
+        return out
+
+    def connect(self, host, node=0, context=None, session=None):
+        address = self.cluster.wait_listening(self.nodes[node], 'https')
+        raw = socket.create_connection(address, harness.CAP_S)
+        return (context or self.context()).wrap_socket(raw, server_hostname=host, session=session)
+
+    def ask(self, host, path='/', node=0, context=None, session=None, name=None, **headers):
+        """One request over a connection of its own; `host` is the SNI, `name` what Host says."""
+        tls = self.connect(host, node, context, session)
+        with tls:
+            subject = dict(item for part in tls.getpeercert().get('subject', ()) for item in part).get('commonName')
+            connection = http.client.HTTPConnection(name or host)
+            connection.sock = tls
+            connection.request('GET', path, headers={'Host': name or host, **{k.replace('_', '-'): v for k, v in headers.items()}})
+            response = connection.getresponse()
+            body = Answer(response, (tls.version(), subject, tls.session_reused, None))
+            body.session = tls.session
+            return body
+
+    def site(self, *extra, listener=None, gateway_spec=None, hosts=(HOST, OTHER)):
+        pair = self.ca.issue([HOST, OTHER])
+        self.apply(documents(team('platform'), secret('site', pair.pem), certificate('site', (HOST, OTHER), 'site'),
+                             gateway(listeners('site', **(listener or {})), **(gateway_spec or {})), upstream('up', self.echo()),
+                             api('web', hosts), route('all', 'web', 'up'), *extra))
+        return pair
+
+    def test_hosts_get_their_certificates_and_plain_text_is_redirected(self):
+        self.start()
+        ecdsa, rsa = self.ca.issue([HOST]), self.ca.issue([HOST], kind='rsa')
+        wild = self.ca.issue(['*.tls.test'])
+        self.apply(documents(
+            team('platform'), secret('ecdsa', ecdsa.pem), secret('rsa', rsa.pem), secret('wild', wild.pem),
+            certificate('own', [HOST], 'ecdsa', 'rsa'), certificate('wild', ['*.tls.test'], 'wild', minTls='1.3'),
+            gateway(listeners('own', 'wild', hsts={'maxAge': '365d', 'includeSubdomains': True})), upstream('up', self.echo()),
+            api('web', [HOST, OTHER]), route('all', 'web', 'up')))
+        for node in range(2):
+            got = self.ask(HOST, node=node)
+            self.assertEqual((got.status, got.version, got.subject), (200, 'TLSv1.3', HOST))
+            self.assertEqual(got.headers['strict-transport-security'], 'max-age=31536000; includeSubDomains')
+            self.assertEqual(json.loads(got.body)['x-forwarded-proto'], 'https')
+        self.assertEqual(self.ask(OTHER).subject, '*.tls.test')
+        old = self.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        self.assertEqual(self.ask(HOST, context=old).version, 'TLSv1.2')
+        with self.assertRaises(ssl.SSLError):
+            self.ask(OTHER, context=old)
+        with self.assertRaises(ssl.SSLError) as refused:
+            self.ask('unknown.test')
+        self.assertIn('unrecognized name', str(refused.exception).lower().replace('_', ' '))
+        # Of another certificate's host, and of one that this connection's certificate covers, too.
+        self.assertEqual(self.ask(OTHER, name=HOST).status, 421)
+        plain = self.get('/a?b=c', HOST, listener='http')
+        self.assertEqual((plain.status, plain.headers['location']), (308, f'https://{HOST}:8443/a?b=c'))
+        self.assertIsNone(plain.headers.get('strict-transport-security'))
+        self.assertGreaterEqual(self.metric('gw_tls_handshakes_total', result='ok', version='1.3'), 2)
+        self.assertEqual(self.metric('gw_tls_handshakes_total', result='no_host'), 1)
+
+    def test_a_clients_certificate_stands_for_an_app(self):
+        partners = make_ca(self.folder / 'partners', name='Partners')
+        strangers = make_ca(self.folder / 'strangers', name='Strangers')
+        acme = partners.issue(['gw.acme.example', 'spiffe://acme.example/mobile'], usage='client')
+        other = partners.issue(['other.example'], usage='client')
+        gone = partners.issue(['gw.acme.example'], usage='client')
+        partners.revoke(gone)
+        self.start(nodes=('n1',))
+        policy = document('Policy', 'mtls', {'type': 'clientCertificate', 'config': {'match': 'san'}}, shareWith=['all'])
+        pair = self.ca.issue([HOST, PARTNERS])
+        self.apply(documents(
+            team('platform'), secret('site', pair.pem), certificate('site', (HOST, PARTNERS), 'site'),
+            secret('partners', partners.cert), secret('revoked', partners.crl()), policy,
+            gateway(listeners('site'), clientAuth=[{'hosts': [PARTNERS], 'mode': 'require', 'trust': {'secret': 'partners'},
+                                                    'crl': {'secret': 'revoked'}, 'header': 'x-client'}]),
+            upstream('up', self.echo()), api('web', [HOST]), route('all', 'web', 'up'),
+            api('partners', [PARTNERS], auth=('mtls',)), route('partners', 'partners', 'up'),
+            document('Consumer', 'acme', {'title': 'Acme'}),
+            document('App', 'mobile', {'consumer': 'acme', 'title': 'Mobile',
+                                       'identities': [{'policy': 'mtls', 'value': 'dns:gw.acme.example'}]})))
+        # Who is not asked may still not say who he is.
+        seen = json.loads(self.ask(HOST, x_client='san="dns:gw.acme.example"').body)
+        self.assertNotIn('x-client', seen)
+        got = self.ask(PARTNERS, context=self.context(acme))
+        self.assertEqual(got.status, 200)
+        seen = json.loads(got.body)
+        self.assertEqual(seen['x-gw-app'], 'platform/mobile')
+        self.assertIn('san="uri:spiffe://acme.example/mobile"', seen['x-client'])
+        self.assertEqual(self.ask(PARTNERS, context=self.context(other)).status, 401)
+        for bad in (None, gone, strangers.issue(['gw.acme.example'], usage='client'),
+                    partners.issue(['gw.acme.example'], usage='server'), partners.issue(['gw.acme.example'], usage='client', starts=-9, days=-2)):
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                self.ask(PARTNERS, context=self.context(bad))
+        # Over a connection that asked for nothing, the host that asks is another's.
+        self.assertEqual(self.ask(HOST, name=PARTNERS).status, 421)
+        self.assertEqual(self.metric('gw_tls_handshakes_total', result='client_certificate'), 5)
+
+    def test_a_session_of_one_node_is_resumed_on_another(self):
+        self.start()
+        self.site()
+        context = self.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+
+        def resumed():
+            first = self.ask(HOST, context=context)
+            return self.ask(HOST, node=1, context=context, session=first.session).resumed
+        self.eventually('a ticket that both nodes know', resumed)
+        self.assertGreaterEqual(self.metric('gw_tls_handshakes_total', node='n2', result='resumed', version='1.2'), 1)
+
+    def test_certificates_are_rotated_under_load_without_a_failed_request(self):
+        self.start()
+        self.site()
+        version = self.gwctl.json('status')['latest']
+        failures, counts, stop = [], [0, 0], threading.Event()
+
+        def kept(node):
+            """Requests over one connection, which outlives every rotation."""
+            try:
+                connection = http.client.HTTPConnection(HOST)
+                connection.sock = self.connect(HOST, node)
+                self.addCleanup(connection.close)
+                while not stop.is_set():
+                    connection.request('GET', '/', headers={'Host': HOST})
+                    response = connection.getresponse()
+                    response.read()
+                    if response.status != 200:
+                        failures.append(response.status)
+                    counts[0] += 1
+            except Exception as error:  # noqa: BLE001
+                failures.append(error)
+
+        def fresh(node):
+            while not stop.is_set():
+                try:
+                    status = self.ask(HOST, node=node).status
+                    if status != 200:
+                        failures.append(status)
+                    counts[1] += 1
+                except Exception as error:  # noqa: BLE001
+                    failures.append(error)
+        load = harness.Parallel()
+        for node in range(2):
+            load.run(kept, node)
+            load.run(fresh, node)
+        try:
+            for _ in range(harness.scaled(10)):
+                pair = self.ca.issue([HOST, OTHER])
+                done = self.gwctl.run('cert', 'rotate', 'site', '--from-file', str(pair.pem), '-o', 'json')
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for node in range(2):
+                    with self.connect(HOST, node) as tls:
+                        self.assertEqual(tls.getpeercert()['serialNumber'].lower(), pair.serial)
+            seen = counts[:]
+            self.eventually('requests after the last rotation', lambda: counts[0] > seen[0] + 20 and counts[1] > seen[1] + 20)
+        finally:
+            stop.set()
+            load.join()
+        self.assertEqual(failures, [])
+        self.assertEqual(self.gwctl.json('status')['latest'], version)  # no configuration was made
+
+    def test_handshakes_have_limits(self):
+        self.start(nodes=('n1',))
+        self.site(listener={'tls': {'maxHandshakes': 2, 'handshakeTimeout': '1s'}})
+        address = self.cluster.wait_listening('n1', 'https')
+        silent = [socket.create_connection(address, harness.CAP_S) for _ in range(2)]
+        self.eventually('two handshakes', lambda: self.metric('gw_tls_handshakes_active') == 2)
+        with socket.create_connection(address, harness.CAP_S) as third:
+            self.assertEqual(third.recv(1), b'')
+        for one in silent:
+            self.assertEqual(one.recv(1), b'')
+            one.close()
+        self.assertEqual(self.ask(HOST).status, 200)
+        self.assertEqual(self.metric('gw_tls_handshakes_total', result='timeout'), 2)
+        self.assertEqual(self.metric('gw_tls_handshakes_total', result='limit'), 1)
+
+
+if __name__ == '__main__':
+    harness.main()
