@@ -10,6 +10,8 @@
 #include "common/base/build_info.h"
 #include "common/base/log.h"
 #include "common/base/status.h"
+#include "common/base/units.h"
+#include "controlplane/admin/ticket_board.h"
 #include "controlplane/server.h"
 
 namespace {
@@ -59,11 +61,18 @@ bool parse_listen(const std::string& text, gw::ServerOptions& options) {
   return options.port <= 65535;
 }
 
-int run(const std::string& state, const std::string& listen, const std::string& master_key_file) {
+int run(const std::string& state, const std::string& listen, const std::string& master_key_file, const std::string& ticket_key_period) {
   gw::ServerOptions options;
   options.state_dir = state;
   options.master_key_file = master_key_file;
   if (!parse_listen(listen, options)) return fail(gw::invalid_argument("--listen " + listen + ": must be ADDRESS:PORT"));
+  auto period_ms = gw::parse_duration_ms(ticket_key_period);
+  constexpr int64_t kMin = gw::TicketBoard::kEverySMin, kMax = gw::TicketBoard::kEverySMax;
+  if (!period_ms.ok() || *period_ms < kMin * 1000 || *period_ms > kMax * 1000) {
+    return fail(gw::invalid_argument("--ticket-key-period " + ticket_key_period + ": must be a time like 8h, from " +
+                                     gw::format_duration_ms(kMin * 1000) + " to " + gw::format_duration_ms(kMax * 1000)));
+  }
+  options.ticket_key_period_s = *period_ms / 1000;
   // Signals are waited for, in this thread; those that start later inherit the mask.
   sigset_t signals;
   sigemptyset(&signals);
@@ -88,12 +97,13 @@ int main(int argc, char** argv) {
   CLI::App app("Northgate's control plane");
   app.set_version_flag("--version", std::string(gw::build_version()));
   app.require_subcommand(1);
-  std::string state, listen = "127.0.0.1:7070", master_key_file;
+  std::string state, listen = "127.0.0.1:7070", master_key_file, ticket_key_period = "8h";
   CLI::App* init_command = app.add_subcommand("init", "Makes a state directory and its first admin token");
   init_command->add_option("--state", state, "The state directory")->required();
   CLI::App* run_command = app.add_subcommand("run", "Serves until SIGTERM");
   run_command->add_option("--state", state, "The state directory")->required();
   run_command->add_option("--listen", listen, "ADDRESS:PORT; loopback only; port 0 lets the kernel choose");
+  run_command->add_option("--ticket-key-period", ticket_key_period, "How often the keys of TLS session tickets change: 8h; each opens tickets for three periods more");
   for (CLI::App* command : {init_command, run_command}) {
     command->add_option("--master-key-file", master_key_file, "The key under which secrets are stored; default STATE/master.key");
   }
@@ -104,7 +114,7 @@ int main(int argc, char** argv) {
   }
   try {
     gw::init_log("gw-controlplane");
-    return init_command->parsed() ? init(state, master_key_file) : run(state, listen, master_key_file);
+    return init_command->parsed() ? init(state, master_key_file) : run(state, listen, master_key_file, ticket_key_period);
   } catch (const std::exception& e) {
     return fail(gw::internal_error(e.what()));
   }

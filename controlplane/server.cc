@@ -139,7 +139,7 @@ class Server::Impl {
     usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
     switches_ = std::make_unique<SwitchBoard>(*db_, *options.clock);
     endpoints_ = std::make_unique<EndpointBoard>(*db_, *options.clock);
-    tickets_ = std::make_unique<TicketBoard>(*db_, *master_key_, *options.clock);
+    tickets_ = std::make_unique<TicketBoard>(*db_, *master_key_, *options.clock, options.ticket_key_period_s);
     ConfigPushOptions push;
     push.lineage = db_->lineage();
     push.lease_ms = options.lease_ms;

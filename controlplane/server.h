@@ -19,6 +19,7 @@ struct ServerOptions {
   int port = 0;  // 0: the kernel chooses
   int64_t lease_ms = 10'000;
   std::string master_key_file;  // empty: master.key in the state directory
+  int64_t ticket_key_period_s = 8 * 3600;  // how often keys of session tickets change
   const Clock* clock = &SystemClock::instance();
 };
 

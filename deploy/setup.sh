@@ -16,6 +16,8 @@ build_packages=(
   libuv1-dev node-llhttp libc-ares-dev libnghttp2-dev libre2-dev
   # Files, flags, JSON, store, log.
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libspdlog-dev libfmt-dev
+  # Certificates of tests and of the demonstration.
+  openssl
   # Tests: the framework; ps and ss, by which system tests look at processes and sockets; HTTP/2 clients: nghttp and h2load, and
   # one in Python, which brings HPACK along.
   catch2 procps iproute2 nghttp2-client python3-h2

@@ -8,6 +8,7 @@ constexpr ReasonInfo kReasons[] = {
     {"NO_ROUTE", 404, "No route", "No Api claims this host and path, or none of the Api's routes matches the whole request. `gwctl explain-request` shows what was looked at and why each lost."},
     {"METHOD_NOT_ALLOWED", 405, "Method not allowed", "A route matches with another method; the Allow field lists those. TRACE and CONNECT are never allowed."},
     {"MISDIRECTED", 421, "Misdirected request", "The request came over a connection that was made for another host."},
+    {"TOO_EARLY", 425, "Too early", "The request came with the first bytes of a resumed TLS session (`tls.earlyData`), where it could be a replay, and is not one that may be repeated. Ask again once the handshake is done (RFC 8470)."},
     {"BAD_REQUEST", 400, "Bad request", "The request breaks HTTP's rules or the gateway's path rule, so that two readers could understand it differently. It was not forwarded and the connection was closed."},
     {"TOO_LARGE", 413, "Content too large", "The request body is larger than `limits.bodyBytes` of the Route, Api or Gateway allows."},
     {"HEADERS_TOO_LARGE", 431, "Header fields too large", "The request's head is larger than `limits.headerBytes`, or has more fields than `limits.headerFields` of the Gateway."},

@@ -11,6 +11,7 @@ enum class Reason : uint8_t {
   kNoRoute,
   kMethodNotAllowed,
   kMisdirected,
+  kTooEarly,
   kBadRequest,
   kTooLarge,
   kHeadersTooLarge,

@@ -13,7 +13,8 @@
 namespace gw {
 namespace {
 
-constexpr auto kLookEvery = std::chrono::seconds(10);
+constexpr auto kLookEvery = std::chrono::milliseconds(10'000);
+constexpr int64_t kOpensForPeriods = 3;
 
 EntryPtr ticket_entry(const TicketKeyRow& row) {
   v1::TicketKeyEntry entry;
@@ -24,17 +25,17 @@ EntryPtr ticket_entry(const TicketKeyRow& row) {
   return make_entry({v1::ENTRY_TICKET_KEY, row.uid}, entry.SerializeAsString(), "ticket key");
 }
 
-TicketKeyRow make_ticket_key(int64_t not_before) {
+}  // namespace
+
+TicketKeyRow TicketBoard::make_key(int64_t not_before) const {
   TicketKeyRow out;
   out.uid = Engine::draw_uid();
   out.name = secure_random_bytes(16);
   out.secret = secure_random_bytes(64);
   out.not_before = not_before;
-  out.not_after = not_before + TicketBoard::kEveryS + TicketBoard::kOpensForS;
+  out.not_after = not_before + every_s_ * (1 + kOpensForPeriods);
   return out;
 }
-
-}  // namespace
 
 absl::Status TicketBoard::start(Publisher& publisher) {
   std::lock_guard lock(mutex_);
@@ -65,7 +66,9 @@ void TicketBoard::stop() {
 
 void TicketBoard::run() {
   std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, kLookEvery, [&] { return stopping_; })) {
+  // Often enough that what is made ahead is there in time.
+  auto every = std::min(kLookEvery, std::chrono::milliseconds(ahead_s() * 250));
+  while (!wake_.wait_for(lock, every, [&] { return stopping_; })) {
     if (absl::Status status = turn_locked(); !status.ok()) {
       spdlog::error("a ticket key could not be made, which is tried again: {}", message_of(status));
     }
@@ -83,9 +86,9 @@ absl::Status TicketBoard::turn_locked() {
   for (const TicketKeyRow& row : keys_) (row.not_after <= now ? gone : kept).push_back(row);
   bool any = std::any_of(kept.begin(), kept.end(), [&](const TicketKeyRow& row) { return row.not_before <= now; });
   if (!any) {
-    made.push_back(make_ticket_key(now));
-  } else if (int64_t due = kept.back().not_before + kEveryS; now >= due - kAheadS) {
-    made.push_back(make_ticket_key(std::max(due, now + kAheadS)));
+    made.push_back(make_key(now));
+  } else if (int64_t due = kept.back().not_before + every_s_; now >= due - ahead_s()) {
+    made.push_back(make_key(std::max(due, now + ahead_s())));
   }
   if (gone.empty() && made.empty()) return absl::OkStatus();
   GW_RETURN_IF_ERROR(db_.write([&](Connection& db) -> absl::Status {

@@ -29,6 +29,9 @@ void check_protocol(const CheckContext& c, const ObjectLabel& label, const std::
   if (!https && listener.https_port() != 0 && !listener.redirect_to_https()) {
     c.out.error("GW1444", label, path + ".httpsPort", "it is the port of `redirectToHttps: true`").set_cure("set redirectToHttps too, or leave it out");
   }
+  if (listener.tls().early_data() && listener.tls().has_session_tickets() && !listener.tls().session_tickets()) {
+    c.out.error("GW1444", label, path + ".tls.earlyData", "early data comes with resumed sessions, and `sessionTickets: false` allows none").set_cure("leave one of the two out");
+  }
   if (https && listener.certificates_size() == 0 && listener.default_certificate().empty()) {
     c.out.error("GW1447", label, path, "`protocol: https` without a certificate: no handshake could succeed").set_cure("name Certificates in `certificates`");
   }

@@ -34,9 +34,11 @@ bool Exchange::door_is_right() {
   for (const std::string& name : ctx_.gateway->client_auth_headers) request_.headers.remove(name);
   if (tls != nullptr) {
     ctx_.certificate = tls->client.get();
-    if (tls->covers(request_.host)) return true;
-    refuse(Reason::kMisdirected, "this connection's TLS was made for another host");
-    return false;
+    if (!tls->covers(request_.host)) {
+      refuse(Reason::kMisdirected, "this connection's TLS was made for another host");
+      return false;
+    }
+    return !tls->early || may_come_early();
   }
   if (listener_ == nullptr || !listener_->redirect_to_https) return true;
   std::string to = "https://" + std::string(request_.host);
@@ -49,6 +51,20 @@ bool Exchange::door_is_right() {
   local.headers = &location;
   local.header_count = 1;
   respond(local, {});
+  return false;
+}
+
+// Of early data, which may be a replay (RFC 8470 §5). False: the request has been answered.
+bool Exchange::may_come_early() {
+  bool safe = request_.method == Method::kGet || request_.method == Method::kHead || request_.method == Method::kOptions;
+  env_.stats->count(Counter::kEarlyRequests);
+  if (safe && !request_.has_body && !request_.wants_websocket) {
+    request_.headers.remove("early-data");
+    request_.headers.add("early-data", "1");
+    return true;
+  }
+  env_.stats->count(Counter::kEarlyRefused);
+  refuse(Reason::kTooEarly, "the request came before the TLS handshake had ended, and must not be replayed");
   return false;
 }
 

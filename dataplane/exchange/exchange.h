@@ -119,6 +119,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void tunnel_ended(const Tunnel::Result& result);
   bool way_is_free();
   bool door_is_right();
+  bool may_come_early();
   void tell_client_certificate();
   void add_hsts();
   void shed();

@@ -46,6 +46,8 @@ class TlsInfo {
   std::string server_name;  // that the client asked for (SNI), in lower case; may be empty
   const char* version = "";
   bool resumed = false;
+  // What is read comes before the handshake has ended (RFC 8446 §2.3): it may be a replay. Renewed by the connection.
+  bool early = false;
   std::shared_ptr<const ClientIdentity> client;  // null: it has shown no certificate
 };
 

@@ -97,9 +97,8 @@ void ServerSession::process() {
         more = state_ != State::kExchange;
         break;
       case State::kLinger:
-        body_left_ += static_cast<int64_t>(end_ - pos_);
+        linger_on(end_ - pos_);
         pos_ = end_ = begin_ = 0;
-        if (body_left_ > static_cast<int64_t>(kLingerBytes)) close();
         more = false;
         break;
       case State::kClosed:
@@ -399,8 +398,19 @@ void ServerSession::linger() {
     return;
   }
   stream_.shutdown();
+  linger_until_ms_ = loop_.now_ms() + kLingerMsMax;
   loop_.arm(timer_, kLingerMs);
   if (!stream_.reading() && !peer_ended_) stream_.read_start();
+}
+
+void ServerSession::linger_on(size_t bytes) {
+  body_left_ += static_cast<int64_t>(bytes);
+  int64_t left_ms = linger_until_ms_ - loop_.now_ms();
+  if (body_left_ > static_cast<int64_t>(kLingerBytes) || left_ms <= 0) {
+    close();
+  } else {
+    loop_.arm(timer_, std::min(left_ms, kLingerMs));
+  }
 }
 
 void ServerSession::timed_out() {

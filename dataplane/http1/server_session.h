@@ -18,7 +18,9 @@ namespace gw::http1 {
 
 class ServerSession final : public ServerConnection, public DownstreamStream, private TcpStream::Events {
  public:
-  static constexpr int64_t kLingerMs = 2'000;          // reading on after the last answer, so that the client gets it
+  // Reading on after the last answer, so that the client gets it: so long after what it sent last, and in all.
+  static constexpr int64_t kLingerMs = 2'000;
+  static constexpr int64_t kLingerMsMax = 15'000;
   static constexpr size_t kLingerBytes = 16 << 20;
   static constexpr size_t kMinBodyRoom = 4096;         // behind a head in its block
 
@@ -71,6 +73,7 @@ class ServerSession final : public ServerConnection, public DownstreamStream, pr
   void next_request();
   void grow_block(size_t capacity);
   void linger();
+  void linger_on(size_t bytes);
   void close();
   void timed_out();
   void write_failed();
@@ -95,6 +98,7 @@ class ServerSession final : public ServerConnection, public DownstreamStream, pr
   State state_ = State::kIdle;
   Framing::Kind body_ = Framing::Kind::kNone;
   int64_t body_left_ = 0;
+  int64_t linger_until_ms_ = 0;
   bool body_done_ = true;
   bool keep_alive_ = true;
   bool head_pending_ = false;  // a response head waits in the loop's scratch

@@ -31,8 +31,7 @@ void ServerSession::deliver_early() {
 
 void ServerSession::read_tunnel(size_t size) {
   if (state_ == State::kLinger) {
-    body_left_ += static_cast<int64_t>(size);
-    if (body_left_ > static_cast<int64_t>(kLingerBytes)) close();
+    linger_on(size);
     return;
   }
   deliver_early();

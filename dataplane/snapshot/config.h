@@ -343,6 +343,7 @@ struct ListenerTls {
   int32_t max_handshakes = 1000;           // at one time, on one node
   int32_t max_handshakes_per_second = 0;   // on one node; 0: no limit
   bool session_tickets = true;
+  bool early_data = false;
   std::vector<uint64_t> certificates;      // uids
   uint64_t default_certificate = 0;        // 0: unknown hosts are refused
   std::string hsts;                        // Strict-Transport-Security; empty: none

@@ -76,6 +76,7 @@ bool Decoder::listener(const v1::Listener& in, std::string_view path, ListenerCo
   if (in.tls().has_max_handshakes()) out.tls.max_handshakes = in.tls().max_handshakes();
   if (in.tls().has_max_handshakes_per_second()) out.tls.max_handshakes_per_second = in.tls().max_handshakes_per_second();
   if (in.tls().has_session_tickets()) out.tls.session_tickets = in.tls().session_tickets();
+  out.tls.early_data = in.tls().early_data();
   if (in.has_hsts()) {
     out.tls.hsts = "max-age=" + std::to_string(in.hsts().max_age_ms() / 1000);
     if (in.hsts().include_subdomains()) out.tls.hsts += "; includeSubDomains";

@@ -49,6 +49,8 @@ constexpr CounterName kCounterNames[] = {
     {"gw_upstream_http2_budget_total", "HTTP/2 connections to upstreams that were ended for too many frames of no use."},
     {"gw_http2_requests_total", "Requests that came by HTTP/2."},
     {"gw_http2_budget_exceeded_total", "HTTP/2 connections ended because their client went beyond a budget of http2Limits."},
+    {"gw_tls_early_requests_total", "Requests that came before their TLS handshake had ended."},
+    {"gw_tls_early_refused_total", "Requests refused because they came before their TLS handshake had ended and may not be replayed."},
 };
 static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size_t>(Counter::kCount));
 

@@ -86,6 +86,8 @@ enum class Counter : uint8_t {
   kUpstreamHttp2Budgets,
   kHttp2Requests,
   kHttp2BudgetExceeded,
+  kEarlyRequests,  // that came as early data of TLS
+  kEarlyRefused,
   kCount,
 };
 // `gw_..._total` name and help of a counter.

@@ -38,7 +38,7 @@ struct TlsFilter::Ssl {
   const TlsClientRule* rule = nullptr;
   std::shared_ptr<const ClientIdentity> client;
   std::shared_ptr<SignJob> signing;
-  std::shared_ptr<const TlsInfo> (*describe)(Ssl& of) = nullptr;
+  std::shared_ptr<TlsInfo> (*describe)(Ssl& of) = nullptr;
 };
 
 }  // namespace gw

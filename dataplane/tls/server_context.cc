@@ -281,7 +281,7 @@ struct TlsServerContext::Callbacks {
     return ssl_private_key_success;
   }
 
-  static std::shared_ptr<const TlsInfo> describe(Ssl& state) {
+  static std::shared_ptr<TlsInfo> describe(Ssl& state) {
     auto context = std::static_pointer_cast<const TlsServerContext>(state.context);
     auto info = std::make_shared<ServerInfo>(std::move(context), state.served, state.rule);
     info->server_name = state.server_name;
@@ -319,6 +319,7 @@ absl::StatusOr<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(T
   SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | (self->config_.tickets ? 0u : SSL_OP_NO_TICKET));
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_early_data_enabled(context, self->config_.early_data && self->config_.tickets);
   SSL_CTX_set_select_certificate_cb(context, Callbacks::select);
   SSL_CTX_set_tlsext_servername_callback(context, Callbacks::server_name);
   SSL_CTX_set_alpn_select_cb(context, Callbacks::alpn, nullptr);

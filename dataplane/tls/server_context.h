@@ -42,6 +42,7 @@ struct TlsServerConfig {
   std::vector<TlsClientRule> clients;
   bool http2 = true;
   bool tickets = true;
+  bool early_data = false;
   // Where signatures that take long are made; null: where the handshake runs.
   std::shared_ptr<TlsSigner> signer;
 };

@@ -57,6 +57,7 @@ absl::StatusOr<std::shared_ptr<const TlsServerContext>> TlsBuilder::server(const
   }
   config.http2 = listener.http2;
   config.tickets = listener.tls.session_tickets;
+  config.early_data = listener.tls.early_data;
   config.signer = signer_;
   return TlsServerContext::make(std::move(config));
 }

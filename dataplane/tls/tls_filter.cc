@@ -108,6 +108,7 @@ ssize_t TlsFilter::handshake() {
   }
   ready_ = true;
   if (ssl_->describe != nullptr) info_ = ssl_->describe(*ssl_);
+  if (info_ != nullptr) info_->early = SSL_in_early_data(ssl_->ssl.get()) == 1;
   if (!early_.empty()) {
     std::string early;
     early.swap(early_);
@@ -123,6 +124,8 @@ ssize_t TlsFilter::read(std::span<char> room) {
     return done == 0 ? -EAGAIN : done;
   }
   int got = SSL_read(ssl_->ssl.get(), room.data(), static_cast<int>(room.size()));
+  // Once the handshake has ended, what came before is known to be of the client that ended it.
+  if (info_ != nullptr && info_->early) info_->early = SSL_in_early_data(ssl_->ssl.get()) == 1;
   if (got > 0) return got;
   int error = SSL_get_error(ssl_->ssl.get(), got);
   if (error == SSL_ERROR_WANT_READ) return -EAGAIN;

@@ -73,7 +73,7 @@ class TlsFilter final : public StreamFilter {
   std::string_view wire_;   // fed and not taken
   std::string parked_;      // wire_ is of it, then
   std::string early_;       // written before the handshake was done
-  std::shared_ptr<const TlsInfo> info_;
+  std::shared_ptr<TlsInfo> info_;
   std::string why_;
   Failure failure_ = Failure::kNone;
   bool blocked_ = false;

@@ -21,9 +21,10 @@ from traffic import Load, fetch  # noqa: E402
 
 APPS = 40
 NODES = ('n1', 'n2')
-GATEWAY_PORT = 8080
+GATEWAY_PORT, HTTPS_PORT = 8080, 8443
 BACKENDS = {'legacy': (9101,), 'attendees': (9102, 9103), 'sessions': (9104,)}
 HOST = 'api.conference.localhost'
+TLS_HOSTS = ('*.conference.localhost', 'conference.localhost')
 SET = 'conference-demo'
 COLOUR = sys.stdout.isatty()
 REQUESTS_A_STEP = 2000
@@ -100,7 +101,8 @@ class Demo:
     def write_config(self):
         self.config.mkdir(parents=True, exist_ok=True)
         text = (ROOT / 'deploy' / 'example' / 'demo.yaml').read_text()
-        for port in (GATEWAY_PORT, *(p for ports in BACKENDS.values() for p in ports)):
+        text = self.add_https(text)
+        for port in (GATEWAY_PORT, HTTPS_PORT, *(p for ports in BACKENDS.values() for p in ports)):
             self.ports[port] = port if port_is_free(port) else any_port()
             if self.ports[port] != port:
                 text = text.replace(f'port: {port}', f'port: {self.ports[port]}').replace(f':{port}"', f':{self.ports[port]}"')
@@ -113,6 +115,30 @@ class Demo:
                         f'apiVersion: gw/v1\nkind: App\nmetadata: {{name: {name}-app, owner: platform}}\nspec: {{consumer: {name}, title: App of caller {i}, keys: live}}\n',
                         f'apiVersion: gw/v1\nkind: Subscription\nmetadata: {{name: {name}, owner: platform}}\nspec: {{app: {name}-app, product: conference, plan: pro}}\n']
         (self.config / 'callers.yaml').write_text('---\n'.join(callers))
+
+    # A CA and a certificate of it, kept over runs, and a listener that shows it.
+    def add_https(self, text):
+        folder = self.state / 'tls'
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.ca = folder / 'ca.pem'
+        pair = folder / 'conference.pem'
+        if not pair.exists():
+            def openssl(*args):
+                subprocess.run(['openssl', *map(str, args)], check=True, capture_output=True, cwd=folder)
+            curve = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
+            openssl('req', '-x509', *curve, '-days', 30, '-subj', '/CN=Demonstration CA', '-keyout', 'ca.key', '-out', self.ca,
+                    '-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign')
+            openssl('req', *curve, '-subj', '/CN=conference.localhost', '-keyout', 'leaf.key', '-out', 'leaf.csr')
+            (folder / 'leaf.ext').write_text('extendedKeyUsage=serverAuth\nsubjectAltName=' + ','.join(f'DNS:{h}' for h in TLS_HOSTS) + '\n')
+            openssl('x509', '-req', '-in', 'leaf.csr', '-CA', self.ca, '-CAkey', 'ca.key', '-CAcreateserial', '-days', 30, '-extfile', 'leaf.ext', '-out', 'leaf.pem')
+            pair.write_text((folder / 'leaf.pem').read_text() + (folder / 'leaf.key').read_text())
+        hosts = ', '.join(f'"{h}"' for h in TLS_HOSTS)
+        (self.config / 'tls.yaml').write_text(
+            f'apiVersion: gw/v1\nkind: Secret\nmetadata: {{name: conference-tls, owner: platform}}\nspec: {{value: {{file: {pair}}}}}\n'
+            '---\napiVersion: gw/v1\nkind: Certificate\nmetadata: {name: conference, owner: platform}\n'
+            f'spec: {{hosts: [{hosts}], keyPairs: [{{secret: conference-tls}}]}}\n')
+        plain = 'protocol: http}]'
+        return text.replace(plain, f'{plain[:-1]}, {{name: https, address: 127.0.0.1, port: {HTTPS_PORT}, protocol: https, certificates: [conference]}}]', 1)
 
     def weights(self, legacy, new):
         path = self.config / 'conference.yaml'
@@ -146,10 +172,10 @@ class Demo:
     def start(self):
         self.write_config()
         self.start_backends()
-        command = [str(ROOT / 'deploy' / 'local.sh'), 'up', '-f', str(self.config / 'conference.yaml'), '--nodes', '2', '--workers', '1',
+        command = [str(ROOT / 'deploy' / 'local.sh'), 'up', '-f', str(self.config / 'conference.yaml'), '-f', str(self.config / 'tls.yaml'), '--nodes', '2', '--workers', '1',
                    '--zones', 'az-a,az-b', '--set', SET, '--state', str(self.state / 'cluster'),
-                   '--listener', 'n2/extra=127.0.0.1:0']
-        shown('deploy/local.sh up -f gw/conference.yaml --nodes 2 --zones az-a,az-b')
+                   '--listener', 'n2/https=127.0.0.1:0', '--listener', 'n2/extra=127.0.0.1:0']
+        shown('deploy/local.sh up -f gw/conference.yaml -f gw/tls.yaml --nodes 2 --zones az-a,az-b')
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE)
         if done.returncode != 0:
             raise ClusterError('deploy/local.sh up failed')
@@ -229,6 +255,26 @@ def first_requests(demo):
     demo.gwctl('explain-request', 'GET', f'http://{HOST}/attendees/42', '--as', 'platform/acme-mobile')
 
 
+def curl(demo, node, path, *options):
+    """Where it listens by HTTPS, and what curl shows of an answer: a name of *.localhost is this machine."""
+    port = demo.cluster.wait_listening(node, 'https')[1]
+    key = demo.keys['platform/acme-mobile']
+    command = ['curl', '-sS', '--max-time', '20', '--resolve', f'{HOST}:{port}:127.0.0.1', '--cacert', str(demo.ca), *options,
+               '-w', '%{http_version} %{response_code} %{ssl_verify_result}', '-o', '/dev/null', '-H', '@-', f'https://{HOST}:{port}{path}']
+    return port, subprocess.run(command, input=f'x-api-key: {key}\n', capture_output=True, text=True, check=False)
+
+
+def https(demo):
+    chapter('HTTPS and HTTP/2')
+    say('   A CA and a certificate were made for this; the key lies encrypted in the store and went to the nodes alone.')
+    for node in NODES:
+        for option, version in (('--http2', '2'), ('--http1.1', '1.1')):
+            port, done = curl(demo, node, '/attendees/42', option)
+            must(done.stdout.split() == [version, '200', '0'], f'curl {option}: {done.stdout} {done.stderr}')
+            fact(f'https://{HOST}:{port}/attendees/42  200  HTTP/{version}, certificate verified')
+    demo.gwctl('cert', 'check')
+
+
 def callers(demo):
     """make() for a Load: client i is caller i."""
     keys = [demo.keys[f'platform/caller-{i:02}-app'] for i in range(1, APPS + 1)]
@@ -276,7 +322,7 @@ def refused_change(demo, load):
         say(f'   Port {port} is in use on this machine; the next change asks for a listener there. n2 has it on another port.')
         path = demo.config / 'conference.yaml'
         before = path.read_text()
-        path.write_text(before.replace('protocol: http}]', f'protocol: http}}, {{name: extra, address: 127.0.0.1, port: {port}, protocol: http}}]', 1))
+        path.write_text(before.replace('protocol: http}, ', f'protocol: http}}, {{name: extra, address: 127.0.0.1, port: {port}, protocol: http}}, ', 1))
         done = demo.apply('a second listener', expect=(1,))
         must('n1' in done.stdout and 'Gateway platform/edge' in done.stdout and str(port) in done.stdout, 'the refusal names node and object')
         path.write_text(before)
@@ -320,6 +366,7 @@ def usage(demo):
 
 def things_to_try(demo, summary):
     (a1, p1), (a2, p2) = demo.targets()
+    tls = demo.cluster.wait_listening('n1', 'https')[1]
     chapter('Try it')
     say(f'''
    eval "$(deploy/local.sh env --state {demo.state / 'cluster'})"      puts gwctl on PATH, with its context
@@ -328,6 +375,7 @@ def things_to_try(demo, summary):
    curl -i http://{HOST}:{p1}/attendees/42 -H "x-api-key: $(cat {demo.state / 'acme-mobile.key'})"
    curl -i http://{HOST}:{p2}/sessions/7 -H "x-api-key: $(cat {demo.state / 'acme-mobile.key'})"
    curl -i http://conference.localhost:{p1}/speakers.php
+   curl -i --http2 --cacert {demo.ca} https://{HOST}:{tls}/attendees/42 -H "x-api-key: $(cat {demo.state / 'acme-mobile.key'})"
 
    gwctl status                     gwctl node list -o wide           gwctl get all
    gwctl rollout history            gwctl describe route attendees/attendees
@@ -362,6 +410,7 @@ def run(options):
         demo.make_keys()
         fact(f'{len(demo.keys)} keys made; each was shown once, only hashes are kept')
         first_requests(demo)
+        https(demo)
         load = Load(demo.targets(), callers(demo), clients=APPS, pause_s=0.05).start()
         migrate(demo, load)
         refused_change(demo, load)

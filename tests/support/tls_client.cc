@@ -103,6 +103,7 @@ struct TlsConnection::Impl {
       bssl::UniquePtr<SSL_SESSION> old(SSL_SESSION_from_bytes(reinterpret_cast<const uint8_t*>(options.session.data()),
                                                               options.session.size(), context.get()));
       SSL_set_session(ssl.get(), old.get());
+      SSL_set_early_data_enabled(ssl.get(), options.early);
     }
   }
 
@@ -171,6 +172,7 @@ std::string TlsConnection::server_name() const {
 }
 
 bool TlsConnection::resumed() const { return SSL_session_reused(impl_->ssl.get()) == 1; }
+bool TlsConnection::early_accepted() const { return SSL_early_data_accepted(impl_->ssl.get()) == 1; }
 std::string TlsConnection::session() { return impl_->session; }
 
 std::string TlsConnection::peer_subject() const {

@@ -18,6 +18,7 @@ struct TlsOptions {
   std::string signatures = {};           // "RSA-PSS+SHA256"; empty: all
   uint16_t min_version = 0x0303, max_version = 0x0304;
   std::string session = {};              // of an earlier connection, to resume
+  bool early = false;                    // send with the first flight, where the session allows it
 };
 
 class TlsConnection {
@@ -42,6 +43,7 @@ class TlsConnection {
   std::string alpn() const;
   std::string server_name() const;  // that a client asked this server for
   bool resumed() const;
+  bool early_accepted() const;
   std::string session();            // the newest ticket's; reads on for one if need be. Empty: there is none
   std::string peer_subject() const;
   std::string peer_key() const;     // "EC" or "RSA"

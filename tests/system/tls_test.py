@@ -2,107 +2,20 @@
 """TLS with clients as it is run: certificates by host, redirects and HSTS, clients' certificates to Apps, sessions that another node
 resumes, rotation under load, and what is told of handshakes that fail."""
 import http.client
-import http.server
 import json
 import socket
 import ssl
-import sys
+import subprocess
 import threading
 
 import harness
-from harness import SystemTest, api, document, documents, route, team, upstream
+from harness import api, document, documents, route, team, upstream
+from tls_site import HOST, OTHER, TlsSystemTest, certificate, gateway, listeners, make_ca, secret
 
-sys.path.insert(0, str(harness.ROOT / 'tests' / 'support'))
-from ca import make_ca  # noqa: E402
-
-HOST, OTHER, PARTNERS = 'api.tls.test', 'shop.tls.test', 'partners.tls.test'
+PARTNERS = 'partners.tls.test'
 
 
-def listeners(*certificates, tls=None, **https):
-    return [{'name': 'https', 'address': '127.0.0.1', 'port': 0, 'protocol': 'https', 'certificates': list(certificates), **https,
-             **({'tls': tls} if tls else {})},
-            {'name': 'http', 'address': '127.0.0.1', 'port': 0, 'protocol': 'http', 'redirectToHttps': True, 'httpsPort': 8443}]
-
-
-def gateway(listener_list, **spec):
-    return document('Gateway', 'edge', {'nodes': {'labels': {}}, 'listeners': listener_list, **spec}, shareWith=['all'])
-
-
-def secret(name, path):
-    return document('Secret', name, {'value': path.read_text()})
-
-
-def certificate(name, hosts, *secrets, **spec):
-    return document('Certificate', name, {'hosts': list(hosts), 'keyPairs': [{'secret': s} for s in secrets], **spec})
-
-
-class Echo(http.server.BaseHTTPRequestHandler):
-    """Answers with the fields of the request."""
-    protocol_version = 'HTTP/1.1'
-    wbufsize = 65536
-
-    def do_GET(self):
-        body = json.dumps({k.lower(): v for k, v in self.headers.items()}).encode()
-        self.send_response(200)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-class Answer:
-    def __init__(self, response, tls):
-        self.status, self.headers, self.body = response.status, response.headers, response.read()
-        self.version, self.subject, self.resumed, self.session = tls
-
-
-class TlsTest(SystemTest):
-    def setUp(self):
-        super().setUp()
-        self.ca = make_ca(self.folder / 'ca')
-
-    def echo(self):
-        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Echo)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.backends.append(server)
-        return server.server_port
-
-    def context(self, client=None, **versions):
-        out = ssl.create_default_context(cafile=str(self.ca.cert))
-        if client is not None:
-            out.load_cert_chain(str(client.pem))
-        for name, value in versions.items():
-            setattr(out, name, value)
-        return out
-
-    def connect(self, host, node=0, context=None, session=None):
-        address = self.cluster.wait_listening(self.nodes[node], 'https')
-        raw = socket.create_connection(address, harness.CAP_S)
-        return (context or self.context()).wrap_socket(raw, server_hostname=host, session=session)
-
-    def ask(self, host, path='/', node=0, context=None, session=None, name=None, **headers):
-        """One request over a connection of its own; `host` is the SNI, `name` what Host says."""
-        tls = self.connect(host, node, context, session)
-        with tls:
-            subject = dict(item for part in tls.getpeercert().get('subject', ()) for item in part).get('commonName')
-            connection = http.client.HTTPConnection(name or host)
-            connection.sock = tls
-            connection.request('GET', path, headers={'Host': name or host, **{k.replace('_', '-'): v for k, v in headers.items()}})
-            response = connection.getresponse()
-            body = Answer(response, (tls.version(), subject, tls.session_reused, None))
-            body.session = tls.session
-            return body
-
-    def site(self, *extra, listener=None, gateway_spec=None, hosts=(HOST, OTHER)):
-        pair = self.ca.issue([HOST, OTHER])
-        self.apply(documents(team('platform'), secret('site', pair.pem), certificate('site', (HOST, OTHER), 'site'),
-                             gateway(listeners('site', **(listener or {})), **(gateway_spec or {})), upstream('up', self.echo()),
-                             api('web', hosts), route('all', 'web', 'up'), *extra))
-        return pair
-
+class TlsTest(TlsSystemTest):
     def test_hosts_get_their_certificates_and_plain_text_is_redirected(self):
         self.start()
         ecdsa, rsa = self.ca.issue([HOST]), self.ca.issue([HOST], kind='rsa')
@@ -231,6 +144,35 @@ class TlsTest(SystemTest):
             load.join()
         self.assertEqual(failures, [])
         self.assertEqual(self.gwctl.json('status')['latest'], version)  # no configuration was made
+
+    def test_early_data_is_served_where_it_may_be_replayed(self):
+        self.start(nodes=('n1',))
+        self.site(listener={'tls': {'earlyData': True}})
+        host, port = self.cluster.wait_listening('n1', 'https')
+        session, sent = self.folder / 'session.pem', self.folder / 'early.txt'
+
+        def client(*args, text):
+            """What the node answers to `openssl s_client`."""
+            done = subprocess.run(['openssl', 's_client', '-connect', f'{host}:{port}', '-servername', HOST, '-tls1_3', '-alpn', 'http/1.1',
+                                   '-CAfile', str(self.ca.cert), '-verify_return_error', '-ign_eof', *map(str, args)],
+                                  input=text, capture_output=True, text=True, timeout=harness.CAP_S, check=False)
+            return done.stdout
+
+        def request(method, *fields):
+            return '\r\n'.join([f'{method} / HTTP/1.1', f'Host: {HOST}', 'Connection: close', *fields, '', ''])
+        first = client('-sess_out', session, text=request('GET'))
+        self.assertNotIn('early-data', first)
+        sent.write_text(request('GET', 'Early-Data: 7'))
+        early = client('-sess_in', session, '-early_data', sent, text='')
+        self.assertIn('Early data was accepted', early)
+        self.assertIn('HTTP/1.1 200', early)
+        self.assertIn('"early-data": "1"', early)
+        sent.write_text(request('POST', 'Content-Length: 2') + '{}')
+        refused = client('-sess_in', session, '-early_data', sent, text='')
+        self.assertIn('HTTP/1.1 425', refused)
+        self.assertIn('TOO_EARLY', refused)
+        self.assertEqual(self.metric('gw_tls_early_requests_total'), 2)
+        self.assertEqual(self.metric('gw_tls_early_refused_total'), 1)
 
     def test_handshakes_have_limits(self):
         self.start(nodes=('n1',))

@@ -47,8 +47,8 @@ struct TicketWorld {
     begin();
   }
   void at(int64_t seconds) { clock.set_wall_ns((kStart + seconds) * 1'000'000'000); }
-  void begin() {
-    board = std::make_unique<TicketBoard>(*db, *key, clock);
+  void begin(int64_t every_s = TicketBoard::kEveryS) {
+    board = std::make_unique<TicketBoard>(*db, *key, clock, every_s);
     REQUIRE(board->start(published).ok());
   }
   // As a node has them.
@@ -79,7 +79,7 @@ TEST_CASE("the first ticket key is good at once; the next is there a minute befo
   CHECK(keys->sealing(kStart + every - 1)->not_before == kStart);
   CHECK(keys->sealing(kStart + every)->not_before == kStart + every);
   // What the first sealed at last is opened for a day after.
-  CHECK(keys->keys()[1].not_after == kStart + every + TicketBoard::kOpensForS);
+  CHECK(keys->keys()[1].not_after == kStart + every + 3 * every);
   CHECK(w.published.last().previous + 1 == w.published.last().version);
 }
 
@@ -107,4 +107,16 @@ TEST_CASE("a control plane that was away for some hours makes a key ahead, and t
   auto keys = w.keys();
   CHECK(keys->keys()[0].not_before == kStart + 12 * 3600 + TicketBoard::kAheadS);
   CHECK(keys->sealing(kStart + 12 * 3600)->not_before == kStart);
+}
+
+TEST_CASE("with a short period keys come half of it ahead, and few are kept") {
+  TicketWorld w;
+  w.begin(4);
+  for (int64_t s = 0; s < 100; ++s) {
+    w.at(s);
+    REQUIRE(w.board->turn().ok());
+    REQUIRE(w.keys()->sealing(kStart + s) != nullptr);
+    CHECK(w.board->keys().size() <= 6);
+  }
+  CHECK(w.keys()->sealing(kStart + 99)->not_before >= kStart + 96);
 }

@@ -214,6 +214,49 @@ TEST_CASE("Sessions resume on every context that has the key, and after a rotati
   CHECK(session(none).empty());
 }
 
+TEST_CASE("Early data is taken where the listener allows it, and told from what comes after the handshake", "[tls]") {
+  CertificateMaker ca(std::time(nullptr));
+  TlsServerConfig config;
+  config.certificates = {certificate({"api.example.com"}, {ca.issue({"api.example.com"})})};
+  TlsServerConfig allows = config, no_tickets = config;
+  allows.early_data = no_tickets.early_data = true;
+  no_tickets.tickets = false;
+  TlsEcho echo(make(allows), tickets("a")), closed(make(config), tickets("a")), none(make(no_tickets), tickets("a"));
+  TlsOptions options;
+  options.server_name = "api.example.com";
+  options.alpn = kHttp1;
+  {
+    TlsConnection first(echo.port(), options);
+    REQUIRE(first.handshake());
+    REQUIRE(echoes(first));
+    options.session = first.session();
+  }
+  CHECK(echo.ended(1).early == 0);
+  options.early = true;
+  {
+    TlsConnection client(echo.port(), options);
+    REQUIRE(client.handshake());  // done as soon as there may be early data
+    REQUIRE(echoes(client, "early"));
+    CHECK(client.early_accepted());
+    REQUIRE(echoes(client, "after the handshake"));
+  }
+  TlsEcho::Ended ended = echo.ended(2);
+  CHECK(ended.resumed);
+  CHECK(ended.early == 5);
+  REQUIRE(ended.info != nullptr);
+  CHECK_FALSE(ended.info->early);
+  // One that does not take it makes an ordinary handshake of it; what was sent is lost, and the client knows.
+  TlsConnection refused(closed.port(), options);
+  CHECK((!refused.handshake() || !refused.send("early") || refused.read().empty()));
+  CHECK_FALSE(refused.early_accepted());
+  CHECK(closed.ended(1).early == 0);
+  options.session.clear();
+  TlsConnection fresh(none.port(), options);
+  REQUIRE(fresh.handshake());
+  REQUIRE(echoes(fresh));
+  CHECK(fresh.session().empty());
+}
+
 TEST_CASE("Clients' certificates are asked for by host and checked in the handshake", "[tls]") {
   int64_t now = std::time(nullptr);
   CertificateMaker ca(now), clients(now, "Clients"), strangers(now, "Strangers");

@@ -17,6 +17,7 @@ struct TlsEcho::One final : TcpStream::Events {
   }
   std::span<char> read_buffer() override { return room; }
   void on_read(size_t size) override {
+    if (filter->info()->early) early += size;
     stream.write({room, size});
     // As a session does: what cannot be sent on is not read either.
     if (stream.queued() > TcpStream::kHighWater) stream.read_stop();
@@ -35,7 +36,7 @@ struct TlsEcho::One final : TcpStream::Events {
       std::lock_guard lock(all.mutex_);
       bool ready = filter->ready();
       all.ended_.push_back({ready, filter->failure(), filter->why(), error, ready && filter->http2(), ready && filter->resumed(),
-                            filter->info()});
+                            filter->info(), early});
       all.changed_.notify_all();
     }
     stream.shutdown();
@@ -45,6 +46,7 @@ struct TlsEcho::One final : TcpStream::Events {
   TlsEcho& all;
   TcpStream stream;
   TlsFilter* filter;
+  size_t early = 0;
   char room[8192];
 };
 

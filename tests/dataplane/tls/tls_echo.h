@@ -33,6 +33,7 @@ class TlsEcho {
     int error = 0;  // of on_read_end: 0: in due form
     bool http2 = false, resumed = false;
     std::shared_ptr<const TlsInfo> info;
+    size_t early = 0;  // bytes that may have been a replay when they came
   };
   // Waits for the `count`th connection to end, counted from 1.
   Ended ended(size_t count);
