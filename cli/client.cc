@@ -1,9 +1,11 @@
 #include "cli/client.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "common/base/diagnostic.h"
@@ -31,16 +33,24 @@ absl::Status to_absl(const grpc::Status& status) {
 }
 
 // Owner: the command's Session. The token goes into the metadata by hand: gRPC refuses token credentials over a channel
-// that is not encrypted, and the server listens on loopback only.
+// that is not encrypted, as that to loopback may be.
 class GrpcAdminClient final : public AdminClient {
  public:
   explicit GrpcAdminClient(const Endpoint& endpoint) : endpoint_(endpoint) {
+    // What went wrong is in the status of the call.
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
     grpc::ChannelArguments args;
     args.SetMaxReceiveMessageSize(kMaxMessageBytes);
     args.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMaxFindingsBytes);
     args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kBackoffMs);
-    channel_ = grpc::CreateCustomChannel(endpoint.server, grpc::InsecureChannelCredentials(), args);
+    std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+    if (!endpoint.ca.empty()) {
+      grpc::SslCredentialsOptions options;
+      options.pem_root_certs = endpoint.ca;
+      credentials = grpc::SslCredentials(options);
+    }
+    channel_ = grpc::CreateCustomChannel(endpoint.server, credentials, args);
     stub_ = v1::Admin::NewStub(channel_);
   }
 
@@ -59,6 +69,9 @@ class GrpcAdminClient final : public AdminClient {
   absl::StatusOr<v1::StatusResponse> status(const v1::StatusRequest& r) override { return call(&Stub::Status, r); }
   absl::StatusOr<v1::ListNodesResponse> list_nodes(const v1::ListNodesRequest& r) override {
     return call(&Stub::ListNodes, r);
+  }
+  absl::StatusOr<v1::RevokeNodeResponse> revoke_node(const v1::RevokeNodeRequest& r) override {
+    return call(&Stub::RevokeNode, r);
   }
   absl::StatusOr<v1::CreateTokenResponse> create_token(const v1::CreateTokenRequest& r) override {
     return call(&Stub::CreateToken, r);

@@ -32,6 +32,8 @@ class AdminClient {
   virtual absl::StatusOr<v1::StatusResponse> status(const v1::StatusRequest& request) = 0;
   virtual absl::StatusOr<v1::ListNodesResponse> list_nodes(const v1::ListNodesRequest& request) = 0;
 
+  virtual absl::StatusOr<v1::RevokeNodeResponse> revoke_node(const v1::RevokeNodeRequest& request) = 0;
+
   virtual absl::StatusOr<v1::CreateTokenResponse> create_token(const v1::CreateTokenRequest& request) = 0;
   virtual absl::StatusOr<v1::ListTokensResponse> list_tokens(const v1::ListTokensRequest& request) = 0;
   virtual absl::StatusOr<v1::RevokeTokenResponse> revoke_token(const v1::RevokeTokenRequest& request) = 0;
@@ -57,6 +59,7 @@ struct Endpoint {
   std::string server;        // host:port
   std::string token;         // bearer token
   int64_t timeout_ms = 0;    // of each call but watch_rollout
+  std::string ca;            // PEM: TLS by that CA; empty: plain text
 };
 
 // Does not connect yet: the first call says whether the server is there (UNAVAILABLE when not).

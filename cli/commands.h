@@ -179,7 +179,11 @@ struct TokenOptions {
   std::string ttl;
   std::string id;
 };
+struct NodeOptions {
+  std::string name;
+};
 absl::StatusOr<int> run_node_list(Session& session);
+absl::StatusOr<int> run_node_revoke(Session& session, const NodeOptions& options);
 absl::StatusOr<int> run_token_create(Session& session, const TokenOptions& options);
 absl::StatusOr<int> run_token_list(Session& session);
 absl::StatusOr<int> run_token_revoke(Session& session, const TokenOptions& options);

@@ -2,6 +2,7 @@
 
 #include "cli/errors.h"
 #include "common/base/status.h"
+#include "common/crypto/tls_failure.h"
 
 namespace gw::cli {
 namespace {
@@ -15,6 +16,24 @@ bool wants_colour(const Globals& globals, const Environment& env, bool terminal)
 Style style_of(Diagnostic::Severity severity) {
   if (severity == Diagnostic::WARNING) return Style::kWarn;
   return severity == Diagnostic::INFO ? Style::kDim : Style::kBad;
+}
+
+// What to do about a TLS connection that failed; empty when that was not it.
+std::string tls_cure(const std::string& problem, const Settings* settings) {
+  if (settings == nullptr) return "";
+  switch (tls_failure_of(problem)) {
+    case TlsFailure::kUntrusted:
+      return "\nits certificate is not one of the CA in " + settings->ca_file + ", or is not in force; that CA is ca.pem in the control plane's state directory";
+    case TlsFailure::kWrongName:
+      return "\nits certificate is for other names: use one of them, or start the control plane with --name for this one too";
+    case TlsFailure::kPlainText:
+      return "\nit talks plain text: start it with --tls, or leave " + settings->ca_file + " out (--ca-file, GW_CA_FILE, the context's ca)";
+    case TlsFailure::kCut:
+      return settings->ca.empty() ? "\ndoes it talk TLS? Give its CA with --ca-file: ca.pem in its state directory" : "";
+    case TlsFailure::kRefused:
+    case TlsFailure::kNone: break;
+  }
+  return "";
 }
 
 }  // namespace
@@ -40,7 +59,7 @@ absl::StatusOr<Settings> Session::offline_settings() { return resolve_offline_se
 absl::StatusOr<AdminClient*> Session::client() {
   if (!client_) {
     GW_ASSIGN_OR_RETURN(Settings found, settings());
-    client_ = env_.connect({found.server, found.token, found.timeout_ms});
+    client_ = env_.connect({found.server, found.token, found.timeout_ms, found.ca});
   }
   return client_.get();
 }
@@ -128,7 +147,7 @@ int Session::fail(const absl::Status& status) {
   std::string text = message_of(status);
   const std::string server = settings_ ? settings_->server : "";
   if (status.code() == absl::StatusCode::kUnavailable) {
-    text = "cannot reach the control plane at " + server + ": " + text;
+    text = "cannot reach the control plane at " + server + ": " + text + tls_cure(text, settings_.get());
   } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     text = "timed out: " + text;
   } else if (code == ExitCode::kUnreachable) {

@@ -16,12 +16,14 @@
 #include "cli/output.h"
 #include "common/base/status.h"
 #include "common/base/units.h"
+#include "common/crypto/certificates.h"
 
 namespace gw::cli {
 namespace {
 
 constexpr size_t kMaxConfigBytes = 64 << 10;
 constexpr size_t kMaxTokenBytes = 4 << 10;
+constexpr size_t kMaxCaBytes = 1 << 20;
 constexpr size_t kMaxContexts = 200;
 
 absl::StatusOr<std::string> scalar(const YAML::Node& node, const std::string& where) {
@@ -31,7 +33,7 @@ absl::StatusOr<std::string> scalar(const YAML::Node& node, const std::string& wh
 
 absl::StatusOr<Context> parse_context(const YAML::Node& node, const std::string& path) {
   Context out;
-  if (!node.IsMap()) return usage_error(path + ": contexts: each must be a mapping {name, server, tokenFile, owner}");
+  if (!node.IsMap()) return usage_error(path + ": contexts: each must be a mapping {name, server, ca, tokenFile, owner}");
   for (const auto& item : node) {
     GW_ASSIGN_OR_RETURN(std::string key, scalar(item.first, path));
     GW_ASSIGN_OR_RETURN(std::string value, scalar(item.second, path + ": contexts: " + key));
@@ -39,7 +41,8 @@ absl::StatusOr<Context> parse_context(const YAML::Node& node, const std::string&
     else if (key == "server") out.server = value;
     else if (key == "tokenFile") out.token_file = value;
     else if (key == "owner") out.owner = value;
-    else return usage_error(path + ": contexts: unknown field \"" + key + "\"; there are name, server, tokenFile, owner");
+    else if (key == "ca") out.ca = value;
+    else return usage_error(path + ": contexts: unknown field \"" + key + "\"; there are name, server, ca, tokenFile, owner");
   }
   if (out.name.empty()) return usage_error(path + ": contexts: name is required");
   return out;
@@ -103,7 +106,12 @@ bool is_loopback(const std::string& server) {
   return host == "localhost" || host == "[::1]";
 }
 
-absl::Status check_server(const std::string& server) {
+// Takes `https://` off, which says in so many words that TLS is meant.
+absl::Status check_server(std::string& server, bool tls) {
+  constexpr std::string_view kHttps = "https://";
+  bool https = server.starts_with(kHttps);
+  if (https) server.erase(0, kHttps.size());
+  if (server.find('/') != std::string::npos) return usage_error("server \"" + server + "\": must be HOST:PORT, or https://HOST:PORT");
   size_t colon = server.rfind(':');
   int port = 0;
   const char* end = server.data() + server.size();
@@ -111,10 +119,17 @@ absl::Status check_server(const std::string& server) {
       port < 1 || port > 65535) {
     return usage_error("server \"" + server + "\": must be HOST:PORT");
   }
-  if (!is_loopback(server)) {
-    return usage_error("server " + server + ": a token goes in clear text to loopback only; this version has no TLS to other hosts");
+  if (!tls && (https || !is_loopback(server))) {
+    return usage_error("server " + server + ": a token goes in plain text to loopback only, and TLS needs the control plane's CA: give --ca-file FILE, "
+                       "set GW_CA_FILE, or keep it with `gwctl context set NAME --ca-file FILE` (it is ca.pem in the state directory there)");
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> read_ca(const std::string& path) {
+  GW_ASSIGN_OR_RETURN(std::string text, read_small_file(path, kMaxCaBytes));
+  auto bundle = parse_ca_bundle(text);
+  return bundle.ok() ? absl::StatusOr<std::string>(text) : usage_error("CA file " + path + ": " + message_of(bundle.status()));
 }
 
 absl::StatusOr<std::string> read_token(const std::string& path) {
@@ -171,6 +186,7 @@ absl::Status save_user_config(const std::string& path, const UserConfig& config)
   for (const Context& context : config.contexts) {
     Json item = {{"name", context.name}};
     if (!context.server.empty()) item["server"] = context.server;
+    if (!context.ca.empty()) item["ca"] = context.ca;
     if (!context.token_file.empty()) item["tokenFile"] = context.token_file;
     if (!context.owner.empty()) item["owner"] = context.owner;
     contexts.push_back(std::move(item));
@@ -221,7 +237,11 @@ absl::StatusOr<Settings> resolve_settings(const ConnectionFlags& flags, const En
         "no control plane is named: give --server HOST:PORT and --token-file FILE, set GW_SERVER and GW_TOKEN_FILE, or "
         "keep them with `gwctl context set NAME --server HOST:PORT --token-file FILE`");
   }
-  GW_RETURN_IF_ERROR(check_server(out.server));
+  out.ca_file = first_of(first_of(flags.ca_file, variable("GW_CA_FILE")), context.ca);
+  if (!out.ca_file.empty()) {
+    GW_ASSIGN_OR_RETURN(out.ca, read_ca(out.ca_file));
+  }
+  GW_RETURN_IF_ERROR(check_server(out.server, !out.ca.empty()));
   std::string file = flags.token_file;
   if (file.empty()) {
     out.token = variable("GW_TOKEN");

@@ -5,6 +5,9 @@
 //     current: local
 //     contexts:
 //       - {name: local, server: "127.0.0.1:7443", tokenFile: /home/ann/.config/gw/local.token, owner: platform}
+//       - {name: prod, server: "gw.example.com:7443", ca: /home/ann/.config/gw/prod-ca.pem, tokenFile: /home/ann/.config/gw/prod.token}
+//
+// A CA file means TLS, by that CA alone. Without one the connection is plain text, and to loopback only.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +25,7 @@ struct Context {
   std::string server;
   std::string token_file;
   std::string owner;
+  std::string ca;  // file
 };
 
 struct UserConfig {
@@ -35,13 +39,16 @@ struct ConnectionFlags {
   std::string context;
   std::string server;
   std::string token_file;
+  std::string ca_file;
   std::string owner;
   std::string timeout;
 };
 
 struct Settings {
   std::string context;  // empty: none was used
-  std::string server;
+  std::string server;   // host:port
+  std::string ca;       // PEM; empty: plain text
+  std::string ca_file;  // where it was read
   std::string token;
   std::string owner;  // may be empty: the token's team
   int64_t timeout_ms = 60'000;
@@ -53,7 +60,7 @@ absl::StatusOr<UserConfig> load_user_config(const std::string& path);
 // Replaces the file in one step; 0600, and 0700 for a directory that it has to make.
 absl::Status save_user_config(const std::string& path, const UserConfig& config);
 
-// Fails with exit code 2 when no control plane or no token is named, or the server is not on loopback.
+// Fails with exit code 2 when no control plane or no token is named, or the server is not on loopback and no CA is named.
 absl::StatusOr<Settings> resolve_settings(const ConnectionFlags& flags, const Environment& env);
 // Owner and timeout alone, for commands that work offline.
 absl::StatusOr<Settings> resolve_offline_settings(const ConnectionFlags& flags, const Environment& env);

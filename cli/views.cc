@@ -107,6 +107,9 @@ Json to_json(const v1::NodeInfo& node) {
   out["switchesVersion"] = node.switches_version();
   out["endpointsVersion"] = node.endpoints_version();
   out["certificatesVersion"] = node.certificates_version();
+  put(out, "certificateSerial", node.certificate_serial());
+  put_time(out, "certificateExpires", node.certificate_expires_at());
+  if (node.revoked()) out["revoked"] = true;
   out["listeners"] = std::move(listeners);
   put(out, "admin", node.admin());
   out["connections"] = node.connections();

@@ -1,7 +1,10 @@
 // The gRPC server with its port, and the health service. Its .cc includes gRPC; users see none of it.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,17 @@ class Service;
 
 namespace gw {
 
+// TLS 1.2 and 1.3. A client may show a certificate; one that the CA did not issue, or that is not in force, ends the connection.
+struct ControlTls {
+  struct Pair {
+    uint64_t number = 0;  // another one for another certificate
+    std::string certificate, key;  // PEM
+  };
+  std::string client_ca;  // PEM
+  // Asked at each handshake, from gRPC's threads, until stop() has returned.
+  std::function<Pair()> pair;
+};
+
 class GrpcListener {
  public:
   // Largest request (an apply of tens of thousands of objects) and answer.
@@ -21,9 +35,9 @@ class GrpcListener {
   static constexpr int kThreadsMax = 64;
 
   // `host` as in host:port (IPv6 in brackets); `port` 0: the kernel chooses. `services` outlive this. UNAVAILABLE: the port is
-  // in use.
-  static absl::StatusOr<std::unique_ptr<GrpcListener>> start(const std::string& host, int port,
-                                                             std::vector<grpc::Service*> services);
+  // in use. Without `tls`: plain text.
+  static absl::StatusOr<std::unique_ptr<GrpcListener>> start(const std::string& host, int port, std::vector<grpc::Service*> services,
+                                                             std::optional<ControlTls> tls = std::nullopt);
   ~GrpcListener();
   int port() const;
   // No call is running when it returns; streams are ended after a short while.

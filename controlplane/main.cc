@@ -42,9 +42,10 @@ int init(const std::string& state, const std::string& master_key_file) {
   if (!token.ok()) return fail(token.status());
   std::string key = master_key_file.empty() ? state + "/master.key" : master_key_file;
   std::string flag = master_key_file.empty() ? "" : " --master-key-file " + master_key_file;
-  std::printf("state: %s\nadmin token: %s/admin.token\nmaster key: %s (keep a copy apart from backups of the state)\n"
+  std::printf("state: %s\nadmin token: %s/admin.token\nCA certificate: %s/ca.pem\n"
+              "master key: %s (keep a copy apart from backups of the state)\n"
               "run: gw-controlplane run --state %s --listen 127.0.0.1:7070%s\n",
-              state.c_str(), state.c_str(), key.c_str(), state.c_str(), flag.c_str());
+              state.c_str(), state.c_str(), state.c_str(), key.c_str(), state.c_str(), flag.c_str());
   return 0;
 }
 
@@ -61,18 +62,29 @@ bool parse_listen(const std::string& text, gw::ServerOptions& options) {
   return options.port <= 65535;
 }
 
-int run(const std::string& state, const std::string& listen, const std::string& master_key_file, const std::string& ticket_key_period) {
-  gw::ServerOptions options;
-  options.state_dir = state;
-  options.master_key_file = master_key_file;
-  if (!parse_listen(listen, options)) return fail(gw::invalid_argument("--listen " + listen + ": must be ADDRESS:PORT"));
-  auto period_ms = gw::parse_duration_ms(ticket_key_period);
-  constexpr int64_t kMin = gw::TicketBoard::kEverySMin, kMax = gw::TicketBoard::kEverySMax;
-  if (!period_ms.ok() || *period_ms < kMin * 1000 || *period_ms > kMax * 1000) {
-    return fail(gw::invalid_argument("--ticket-key-period " + ticket_key_period + ": must be a time like 8h, from " +
-                                     gw::format_duration_ms(kMin * 1000) + " to " + gw::format_duration_ms(kMax * 1000)));
+// Seconds; 0: it is none of that length.
+int64_t ticket_key_period(const std::string& text) {
+  auto ms = gw::parse_duration_ms(text);
+  int64_t seconds = ms.ok() ? *ms / 1000 : 0;
+  return seconds >= gw::TicketBoard::kEverySMin && seconds <= gw::TicketBoard::kEverySMax ? seconds : 0;
+}
+
+struct RunFlags {
+  std::string listen = "127.0.0.1:7070", lifetime = "24h", ticket_keys = "8h";
+};
+
+int run(gw::ServerOptions options, const RunFlags& flags) {
+  const std::string &listen = flags.listen, &lifetime = flags.lifetime;
+  options.ticket_key_period_s = ticket_key_period(flags.ticket_keys);
+  if (options.ticket_key_period_s == 0) {
+    return fail(gw::invalid_argument("--ticket-key-period " + flags.ticket_keys + ": must be a time like 8h, from " +
+                                     gw::format_duration_ms(gw::TicketBoard::kEverySMin * 1000) + " to " +
+                                     gw::format_duration_ms(gw::TicketBoard::kEverySMax * 1000)));
   }
-  options.ticket_key_period_s = *period_ms / 1000;
+  auto lifetime_ms = gw::parse_duration_ms(lifetime);
+  if (!lifetime_ms.ok()) return fail(gw::invalid_argument("--node-certificate-lifetime " + lifetime + ": " + gw::message_of(lifetime_ms.status())));
+  options.node_certificate_lifetime_s = *lifetime_ms / 1000;
+  if (!parse_listen(listen, options)) return fail(gw::invalid_argument("--listen " + listen + ": must be ADDRESS:PORT"));
   // Signals are waited for, in this thread; those that start later inherit the mask.
   sigset_t signals;
   sigemptyset(&signals);
@@ -97,13 +109,22 @@ int main(int argc, char** argv) {
   CLI::App app("Northgate's control plane");
   app.set_version_flag("--version", std::string(gw::build_version()));
   app.require_subcommand(1);
-  std::string state, listen = "127.0.0.1:7070", master_key_file, ticket_key_period = "8h";
+  gw::ServerOptions options;
+  std::string& state = options.state_dir;
+  std::string& master_key_file = options.master_key_file;
+  RunFlags flags;
   CLI::App* init_command = app.add_subcommand("init", "Makes a state directory and its first admin token");
   init_command->add_option("--state", state, "The state directory")->required();
   CLI::App* run_command = app.add_subcommand("run", "Serves until SIGTERM");
   run_command->add_option("--state", state, "The state directory")->required();
-  run_command->add_option("--listen", listen, "ADDRESS:PORT; loopback only; port 0 lets the kernel choose");
-  run_command->add_option("--ticket-key-period", ticket_key_period, "How often the keys of TLS session tickets change: 8h; each opens tickets for three periods more");
+  run_command->add_option("--listen", flags.listen, "ADDRESS:PORT; port 0 lets the kernel choose; beyond loopback the control channel is TLS")
+      ->capture_default_str();
+  run_command->add_flag("--tls", options.tls, "TLS on loopback too");
+  run_command->add_option("--name", options.names, "HOST or address that nodes and gwctl call it by, may be repeated; its certificate is for these, the listen address and localhost");
+  run_command->add_option("--node-certificate-lifetime", flags.lifetime, "How long certificates of nodes last; they are renewed by themselves")
+      ->capture_default_str();
+  run_command->add_option("--ticket-key-period", flags.ticket_keys, "How often the keys of TLS session tickets change; each opens tickets for three periods more")
+      ->capture_default_str();
   for (CLI::App* command : {init_command, run_command}) {
     command->add_option("--master-key-file", master_key_file, "The key under which secrets are stored; default STATE/master.key");
   }
@@ -114,7 +135,7 @@ int main(int argc, char** argv) {
   }
   try {
     gw::init_log("gw-controlplane");
-    return init_command->parsed() ? init(state, master_key_file) : run(state, listen, master_key_file, ticket_key_period);
+    return init_command->parsed() ? init(state, master_key_file) : run(options, flags);
   } catch (const std::exception& e) {
     return fail(gw::internal_error(e.what()));
   }

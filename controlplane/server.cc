@@ -1,5 +1,6 @@
 #include "controlplane/server.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include <spdlog/spdlog.h>
@@ -9,6 +10,7 @@
 #include "common/http/address.h"
 #include "controlplane/admin/admin_handlers.h"
 #include "controlplane/admin/admin_service.h"
+#include "controlplane/admin/authority.h"
 #include "controlplane/admin/endpoint_board.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/node_side.h"
@@ -53,12 +55,30 @@ class LateNodes final : public NodeDirectory {
   NodeDirectory* nodes_ = nullptr;
 };
 
-absl::Status check_address(const std::string& text) {
-  auto address = IpAddress::parse(text);
-  if (!address) return invalid_argument(text + " is not an address; give one such as 127.0.0.1:7070");
-  if (address->is_loopback()) return absl::OkStatus();
-  return invalid_argument(text + " is not a loopback address: the control channel has no TLS yet, so tokens would cross the "
-                                 "network in the clear; listen on 127.0.0.1 or ::1");
+// Whether the control channel is TLS there.
+absl::StatusOr<bool> needs_tls(const ServerOptions& options) {
+  auto address = IpAddress::parse(options.address);
+  if (!address) return invalid_argument(options.address + " is not an address; give one such as 127.0.0.1:7070");
+  if (options.node_certificate_lifetime_s < Authority::kNodeLifetimeMinS || options.node_certificate_lifetime_s > Authority::kNodeLifetimeMaxS) {
+    return invalid_argument("--node-certificate-lifetime: from 2s to 90d");
+  }
+  bool tls = options.tls || !address->is_loopback();
+  if (!tls && !options.names.empty()) return invalid_argument("--name is for TLS: give --tls too, or listen beyond loopback");
+  if (address->is_unspecified() && options.names.empty()) {
+    spdlog::warn("no --name: the certificate of the control plane is for localhost alone, and clients that call it by another name refuse it");
+  }
+  return tls;
+}
+
+// What its certificate is for.
+std::vector<std::string> names_of(const ServerOptions& options) {
+  std::vector<std::string> out = options.names;
+  auto address = IpAddress::parse(options.address);
+  if (address && !address->is_unspecified()) out.push_back(options.address);
+  for (const char* name : {"localhost", "127.0.0.1", "::1"}) out.emplace_back(name);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 std::string master_key_path(const StatePaths& paths, const std::string& file) { return file.empty() ? paths.master_key : file; }
@@ -92,10 +112,15 @@ absl::StatusOr<std::unique_ptr<MasterKey>> open_master_key(Database& db, const s
 class Server::Impl {
  public:
   absl::Status start(const ServerOptions& options) {
-    GW_RETURN_IF_ERROR(check_address(options.address));
+    GW_ASSIGN_OR_RETURN(tls_, needs_tls(options));
     GW_ASSIGN_OR_RETURN(db_, Database::open(options.state_dir, *options.clock));
     if (!db_->restored_notice().empty()) spdlog::warn("{}", db_->restored_notice());
     GW_ASSIGN_OR_RETURN(master_key_, open_master_key(*db_, master_key_path(db_->paths(), options.master_key_file)));
+    GW_ASSIGN_OR_RETURN(authority_, Authority::open(*db_, *master_key_, *options.clock, options.node_certificate_lifetime_s));
+    GW_RETURN_IF_ERROR(write_file_durably(db_->paths().ca, authority_->ca(), 0644));
+    if (tls_) {
+      GW_ASSIGN_OR_RETURN(certificate_, ServerCertificate::make(*authority_, names_of(options), *options.clock));
+    }
     Engine::Options engine;
     engine.db = db_.get();
     engine.master_key = master_key_.get();
@@ -105,7 +130,7 @@ class Server::Impl {
     make_parts(options);
     GW_RETURN_IF_ERROR(publish_start());
     GW_RETURN_IF_ERROR(listen(options));
-    spdlog::info("control plane {} of {} listens on {}", build_version(), options.state_dir, address_);
+    spdlog::info("control plane {} of {} listens on {} ({})", build_version(), options.state_dir, address_, tls_ ? "TLS" : "plain text");
     return absl::OkStatus();
   }
 
@@ -133,7 +158,7 @@ class Server::Impl {
 
  private:
   void make_parts(const ServerOptions& options) {
-    tokens_ = std::make_unique<StoreNodeTokens>(*engine_);
+    tokens_ = std::make_unique<StoreNodeTokens>(*engine_, *authority_, tls_);
     log_ = std::make_unique<StoreRolloutLog>(*db_);
     quotas_ = std::make_unique<QuotaTracker>(*engine_, *options.clock);
     usage_ = std::make_unique<StoreUsageSink>(*engine_, *quotas_);
@@ -145,7 +170,7 @@ class Server::Impl {
     push.lease_ms = options.lease_ms;
     push.clock = options.clock;
     push_ = std::make_unique<ConfigPush>(push, *tokens_, *log_);
-    hub_ = std::make_unique<TelemetryHub>(*tokens_, *usage_);
+    hub_ = std::make_unique<TelemetryHub>(*tokens_, *usage_, *options.clock);
     metrics_ = std::make_unique<HubMetrics>(*hub_);
     AdminHandlers::Parts parts;
     parts.engine = engine_.get();
@@ -157,7 +182,12 @@ class Server::Impl {
     parts.metrics = metrics_.get();
     parts.clock = options.clock;
     parts.build = std::string(build_version()) + " " + std::string(build_commit());
-    handlers_ = std::make_unique<AdminHandlers>(parts);
+    if (tls_) parts.ca = authority_->ca();
+    parts.end_node = [this](const std::string& node, const absl::Status& why) {
+      push_->end_node(node, why);
+      hub_->end_node(node, why);
+    };
+    handlers_ = std::make_unique<AdminHandlers>(std::move(parts));
   }
 
   absl::Status publish_start() {
@@ -185,9 +215,15 @@ class Server::Impl {
     telemetry_service_ = std::make_unique<TelemetryService>(*hub_);
     bool v6 = options.address.find(':') != std::string::npos;
     std::string host = v6 ? "[" + options.address + "]" : options.address;
-    GW_ASSIGN_OR_RETURN(listener_, GrpcListener::start(host, options.port,
-                                                       {admin_service_->service(), sync_service_->service(),
-                                                        telemetry_service_->service()}));
+    std::optional<ControlTls> tls;
+    if (tls_) {
+      tls = ControlTls{authority_->ca(), [this] {
+                          ServerCertificate::Current now = certificate_->current();
+                          return ControlTls::Pair{now.number, std::move(now.pair.certificate), std::move(now.pair.key)};
+                        }};
+    }
+    std::vector<grpc::Service*> services = {admin_service_->service(), sync_service_->service(), telemetry_service_->service()};
+    GW_ASSIGN_OR_RETURN(listener_, GrpcListener::start(host, options.port, std::move(services), std::move(tls)));
     address_ = host + ":" + std::to_string(listener_->port());
     engine_->set_own_addresses({{options.address, listener_->port()}});
     return write_file_durably(db_->paths().address, address_ + "\n", 0644);
@@ -195,6 +231,9 @@ class Server::Impl {
 
   std::unique_ptr<Database> db_;
   std::unique_ptr<MasterKey> master_key_;
+  bool tls_ = false;
+  std::unique_ptr<Authority> authority_;
+  std::unique_ptr<ServerCertificate> certificate_;  // of TLS
   LateNodes nodes_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<StoreNodeTokens> tokens_;
@@ -240,6 +279,8 @@ absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock
   auto key = MasterKey::create(path);
   if (absl::IsAlreadyExists(key.status())) key = MasterKey::open(path);
   GW_RETURN_IF_ERROR(key.status());
+  GW_ASSIGN_OR_RETURN(std::unique_ptr<Authority> authority, Authority::open(*db, **key, clock));
+  GW_RETURN_IF_ERROR(write_file_durably(db->paths().ca, authority->ca(), 0644));
   TokenRow row;
   row.name = "first-admin";
   row.role = "admin";

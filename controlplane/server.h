@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,10 +15,13 @@ namespace gw {
 
 struct ServerOptions {
   std::string state_dir;
-  // Loopback only, until the control channel has TLS: any other address is refused.
+  // Beyond loopback the control channel is TLS, whatever `tls` says.
   std::string address = "127.0.0.1";
   int port = 0;  // 0: the kernel chooses
   int64_t lease_ms = 10'000;
+  bool tls = false;
+  std::vector<std::string> names;  // hosts and addresses that clients may call it by, beside the address and localhost
+  int64_t node_certificate_lifetime_s = 86'400;
   std::string master_key_file;  // empty: master.key in the state directory
   int64_t ticket_key_period_s = 8 * 3600;  // how often keys of session tickets change
   const Clock* clock = &SystemClock::instance();
@@ -45,7 +49,7 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-// Makes the database of a new control plane, its master key and its first admin token. ALREADY_EXISTS when there is one.
+// Makes the database of a new control plane, its master key, its CA and its first admin token. ALREADY_EXISTS when there is one.
 // The token is returned; `state_dir`/admin.token holds it too (mode 0600). `master_key_file` as in ServerOptions.
 absl::StatusOr<std::string> init_state(const std::string& state_dir, const Clock& clock = SystemClock::instance(),
                                        const std::string& master_key_file = "");

@@ -160,7 +160,10 @@ absl::StatusOr<int> run_token_create(Session& session, const TokenOptions& optio
   request.set_ttl_seconds(ttl);
   GW_ASSIGN_OR_RETURN(AdminClient * client, session.client());
   GW_ASSIGN_OR_RETURN(v1::CreateTokenResponse made, client->create_token(request));
-  session.emit({{"token", made.token()}, {"info", to_json(made.info())}}, {made.token()}, [&](bool) { return made.token() + "\n"; });
+  Json json = {{"token", made.token()}, {"info", to_json(made.info())}};
+  if (!made.ca().empty()) json["ca"] = made.ca();
+  // One file for a node: the token, and behind it by which CA it knows the control plane.
+  session.emit(json, {made.token()}, [&](bool) { return made.token() + "\n" + made.ca(); });
   const std::string expiry = time_text(made.info().expires_at());
   session.talk("token " + made.info().id() + " (" + made.info().role() + (expiry.empty() ? "" : ", until " + expiry) +
                "); it is shown this once: keep it in a file that only its user can read");
@@ -191,6 +194,22 @@ absl::StatusOr<int> run_token_revoke(Session& session, const TokenOptions& optio
   return 0;
 }
 
+absl::StatusOr<int> run_node_revoke(Session& session, const NodeOptions& options) {
+  GW_RETURN_IF_ERROR(session.confirm("Revoke node " + options.name + "?"));
+  GW_ASSIGN_OR_RETURN(AdminClient * client, session.client());
+  v1::RevokeNodeRequest request;
+  request.set_node(options.name);
+  GW_ASSIGN_OR_RETURN(v1::RevokeNodeResponse done, client->revoke_node(request));
+  session.emit({{"node", options.name}, {"revoked", true}, {"certificates", done.certificates()}}, {"node/" + options.name}, [&](bool) {
+    return "node " + options.name + " revoked: its token, " + std::to_string(done.certificates()) + (done.certificates() == 1 ? " certificate" : " certificates") +
+           ", and its streams\n";
+  });
+  session.talk("it goes on serving what it holds; join tokens of before do not let it in again under this name, and those that it may have should be "
+               "revoked too (gwctl token list)");
+  session.talk("undo with: gwctl node join-token > FILE, and start the node with --join-token-file FILE");
+  return 0;
+}
+
 absl::StatusOr<int> run_context_list(Session& session) {
   GW_ASSIGN_OR_RETURN(UserConfig config, load_user_config(user_config_path(session.env())));
   Json json = Json::array();
@@ -199,6 +218,7 @@ absl::StatusOr<int> run_context_list(Session& session) {
   for (const Context& c : config.contexts) {
     bool current = c.name == config.current;
     Json one = {{"name", c.name}, {"server", c.server}};
+    if (!c.ca.empty()) one["ca"] = c.ca;
     if (!c.token_file.empty()) one["tokenFile"] = c.token_file;
     if (!c.owner.empty()) one["owner"] = c.owner;
     one["current"] = current;
@@ -230,9 +250,10 @@ absl::StatusOr<int> run_context_set(Session& session, const ContextOptions& opti
   auto found = std::find_if(config.contexts.begin(), config.contexts.end(), [&](const Context& c) { return c.name == options.name; });
   if (found == config.contexts.end()) {
     if (flags.server.empty()) return usage_error("context " + options.name + " is new: give --server HOST:PORT");
-    found = config.contexts.insert(found, Context{options.name, "", "", ""});
+    found = config.contexts.insert(found, Context{options.name, "", "", "", ""});
   }
   if (!flags.server.empty()) found->server = flags.server;
+  if (!flags.ca_file.empty()) found->ca = flags.ca_file;
   if (!flags.token_file.empty()) found->token_file = flags.token_file;
   if (!flags.owner.empty()) found->owner = flags.owner;
   if (config.current.empty()) config.current = options.name;

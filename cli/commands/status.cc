@@ -155,20 +155,25 @@ std::string listeners_text(const v1::NodeInfo& n) {
   return out;
 }
 
+Cell node_state(const v1::NodeInfo& n) {
+  if (n.connected()) return {"connected", Style::kGood};
+  return {n.revoked() ? "revoked" : "lost", Style::kBad};
+}
+
 std::string nodes_table(const v1::ListNodesResponse& response, bool wide, const Paint& paint) {
   std::vector<Column> columns = {{"NODE"}, {"ZONE"}, {"STATE"}, {"VERSION", true}, {"DIRECTORY", true}, {"LISTENERS", false, true}};
   if (wide) {
-    columns.insert(columns.end(), {{"ADMIN"}, {"BUILD"}, {"CONNECTIONS", true}, {"USAGE WAITING", true}, {"CERTIFICATES", true}, {"PUSHED", true}, {"WHOLE", true}, {"DELTA", true}});
+    columns.insert(columns.end(), {{"ADMIN"}, {"BUILD"}, {"CONNECTIONS", true}, {"USAGE WAITING", true}, {"CERTIFICATES", true}, {"OWN CERTIFICATE"}, {"ENDS"}, {"PUSHED", true}, {"WHOLE", true}, {"DELTA", true}});
   }
   Table table(columns);
   for (const v1::NodeInfo& n : response.nodes()) {
-    std::vector<Cell> row = {n.node(), or_dash(n.zone()), n.connected() ? Cell("connected", Style::kGood) : Cell("lost", Style::kBad),
+    std::vector<Cell> row = {n.node(), or_dash(n.zone()), node_state(n),
                              std::to_string(n.config_version()), std::to_string(n.directory_version()), or_dash(listeners_text(n))};
     if (wide) {
       for (const std::string& text : {or_dash(n.admin()), or_dash(n.build())}) row.emplace_back(text);
-      for (uint64_t number : {static_cast<uint64_t>(n.connections()), n.usage_unacknowledged(), n.certificates_version(), n.config_bytes_pushed(), n.offers_whole(), n.offers_delta()}) {
-        row.emplace_back(with_commas(number));
-      }
+      for (uint64_t number : {static_cast<uint64_t>(n.connections()), n.usage_unacknowledged(), n.certificates_version()}) row.emplace_back(with_commas(number));
+      for (const std::string& text : {or_dash(n.certificate_serial()), or_dash(time_text(n.certificate_expires_at()))}) row.emplace_back(text);
+      for (uint64_t number : {n.config_bytes_pushed(), n.offers_whole(), n.offers_delta()}) row.emplace_back(with_commas(number));
     }
     table.add(std::move(row));
   }

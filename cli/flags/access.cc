@@ -49,7 +49,9 @@ void bind_operate(CLI::App& root, Invocation& invocation) {
   CLI::App* node = add_group(root, "node", "Nodes of the data plane", "Operate");
   add_command<NoOptions>(*node, invocation, "list", "Every node, its version and its listeners", [](CLI::App&, NoOptions&) {},
                          [](Session& s, const NoOptions&) { return run_node_list(s); });
-  add_command<TokenOptions>(*node, invocation, "join-token", "Make a token with which nodes join; it is printed this once",
+  add_command<NodeOptions>(*node, invocation, "revoke", "End a node's certificates, token and streams at once; it may join anew",
+                           [](CLI::App& c, NodeOptions& o) { c.add_option("name", o.name, "Node")->type_name("NAME")->required(); }, run_node_revoke);
+  add_command<TokenOptions>(*node, invocation, "join-token", "Make a token with which nodes join, and the CA over TLS; printed this once",
                             [](CLI::App& c, TokenOptions& o) {
                               o.role = "join";
                               o.name = "join";
@@ -114,7 +116,7 @@ void bind_contexts(CLI::App& root, Invocation& invocation) {
   add_command<NoOptions>(*context, invocation, "list", "Contexts; the current one has a star", [](CLI::App&, NoOptions&) {},
                          [](Session& s, const NoOptions&) { return run_context_list(s); });
   add_command<ContextOptions>(*context, invocation, "use", "Use this one from now on", name, run_context_use);
-  add_command<ContextOptions>(*context, invocation, "set", "Make or change one: --server, --token-file, --owner", name, run_context_set);
+  add_command<ContextOptions>(*context, invocation, "set", "Make or change one: --server, --ca-file, --token-file, --owner", name, run_context_set);
   add_command<ContextOptions>(*context, invocation, "delete", "Forget one", name, run_context_delete);
 }
 

@@ -38,6 +38,7 @@ void bind_globals(CLI::App& root, Invocation& invocation) {
   root.add_option("--context", g.connection.context, "Context of ~/.config/gw/config.yaml")->type_name("NAME");
   root.add_option("--owner", g.connection.owner, "Team that owns what is named without an owner")->type_name("TEAM");
   root.add_option("--server", g.connection.server, "Control plane")->type_name("HOST:PORT");
+  root.add_option("--ca-file", g.connection.ca_file, "CA of the control plane (its ca.pem): talk TLS")->type_name("FILE");
   root.add_option("--token-file", g.connection.token_file, "File that holds the token")->type_name("FILE");
   root.add_option("--timeout", g.connection.timeout, "Most time to take (60s)")->type_name("DURATION");
   root.add_flag("--no-input", g.no_input, "Never ask");

@@ -15,6 +15,7 @@
 
 #include "common/base/status.h"
 #include "common/crypto/hex.h"
+#include "common/crypto/key_strength.h"
 #include "common/crypto/pem.h"
 #include "common/crypto/sha256.h"
 
@@ -207,20 +208,6 @@ absl::StatusOr<KeyPtr> read_key(const std::vector<PemBlock>& blocks) {
   return key;
 }
 
-absl::Status check_strength(const EVP_PKEY* key) {
-  int bits = EVP_PKEY_bits(key);
-  if (EVP_PKEY_id(key) == EVP_PKEY_RSA) {
-    if (bits >= kRsaBitsMin && bits <= kRsaBitsMax) return absl::OkStatus();
-    return invalid_argument("an RSA key of " + std::to_string(bits) + " bits is not taken; 2048 to 8192 are");
-  }
-  if (EVP_PKEY_id(key) == EVP_PKEY_EC) {
-    int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)));
-    if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return absl::OkStatus();
-    return invalid_argument("an ECDSA key on this curve is not taken; P-256 and P-384 are");
-  }
-  return invalid_argument("keys are ECDSA (P-256, P-384) or RSA; clients differ in whether they take others");
-}
-
 absl::StatusOr<std::vector<CrlPtr>> read_crls(std::string_view pem) {
   GW_ASSIGN_OR_RETURN(std::vector<PemBlock> blocks, read_pem(pem));
   std::vector<CrlPtr> out;
@@ -243,6 +230,20 @@ bool one_label_more(std::string_view host, std::string_view suffix) {  // suffix
 }
 
 }  // namespace
+
+absl::Status check_key_strength(const EVP_PKEY* key) {
+  int bits = EVP_PKEY_bits(key);
+  if (EVP_PKEY_id(key) == EVP_PKEY_RSA) {
+    if (bits >= kRsaBitsMin && bits <= kRsaBitsMax) return absl::OkStatus();
+    return invalid_argument("an RSA key of " + std::to_string(bits) + " bits is not taken; 2048 to 8192 are");
+  }
+  if (EVP_PKEY_id(key) == EVP_PKEY_EC) {
+    int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)));
+    if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1) return absl::OkStatus();
+    return invalid_argument("an ECDSA key on this curve is not taken; P-256 and P-384 are");
+  }
+  return invalid_argument("keys are ECDSA (P-256, P-384) or RSA; clients differ in whether they take others");
+}
 
 std::vector<std::string> CertificateFacts::names() const {
   std::vector<std::string> out;
@@ -272,7 +273,7 @@ absl::StatusOr<KeyPairFacts> parse_key_pair(std::string_view pem) {
   GW_ASSIGN_OR_RETURN(std::vector<PemBlock> blocks, read_pem(pem));
   GW_ASSIGN_OR_RETURN(Chain chain, read_chain(blocks));
   GW_ASSIGN_OR_RETURN(KeyPtr key, read_key(blocks));
-  GW_RETURN_IF_ERROR(check_strength(key.get()));
+  GW_RETURN_IF_ERROR(check_key_strength(key.get()));
   auto fits = [&](const X509Ptr& x509) { return X509_check_private_key(x509.get(), key.get()) == 1; };
   bool leaf = fits(chain.x509.front());
   bool other = std::any_of(chain.x509.begin() + 1, chain.x509.end(), fits);

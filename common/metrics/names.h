@@ -69,7 +69,7 @@ inline constexpr MetricInfo kDirectoryVersion{"gw_directory_version", kG, "Versi
 inline constexpr MetricInfo kSwitchesVersion{"gw_switches_version", kG, "Version of the operators' stop switches in force.", ""};
 inline constexpr MetricInfo kEndpointsVersion{"gw_endpoints_version", kG, "Version of the targets added at run time in force.", ""};
 inline constexpr MetricInfo kCertificatesVersion{"gw_certificates_version", kG, "Version of the certificates in force.", ""};
-inline constexpr MetricInfo kCertificateExpiry{"gw_certificate_expiry_timestamp_seconds", kG, "When a certificate ends, in Unix time; of several key pairs the first.", "certificate"};
+inline constexpr MetricInfo kCertificateExpiry{"gw_certificate_expiry_timestamp_seconds", kG, "When a certificate ends, in Unix time; of several key pairs the first; `node`: that of the node itself.", "certificate"};
 inline constexpr MetricInfo kConfigLastSuccess{"gw_config_last_success_timestamp_seconds", kG, "When a configuration was last put in force, in Unix time.", ""};
 inline constexpr MetricInfo kDirectoryLastSuccess{"gw_directory_last_success_timestamp_seconds", kG, "When the directory was last confirmed by the control plane, in Unix time.", ""};
 inline constexpr MetricInfo kConfigRejected{"gw_config_rejected_total", kC, "Versions that this node refused to build.", ""};

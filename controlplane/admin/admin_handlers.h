@@ -32,6 +32,10 @@ class AdminHandlers {
     MetricsSource* metrics = nullptr;
     const Clock* clock = &SystemClock::instance();
     std::string build;  // version of this program
+    // The CA's certificate, PEM, for the join tokens that are made; empty: the control channel is plain text.
+    std::string ca;
+    // Ends the streams of a node that is let in no longer.
+    std::function<void(const std::string& node, const absl::Status& why)> end_node;
   };
   explicit AdminHandlers(Parts parts) : parts_(std::move(parts)) {}
 
@@ -53,6 +57,7 @@ class AdminHandlers {
   absl::StatusOr<v1::ReleaseSetResponse> release_set(const Caller& caller, const v1::ReleaseSetRequest& request);
   absl::StatusOr<v1::StatusResponse> status();
   absl::StatusOr<v1::ListNodesResponse> list_nodes();
+  absl::StatusOr<v1::RevokeNodeResponse> revoke_node(const Caller& caller, const v1::RevokeNodeRequest& request);
 
   absl::StatusOr<v1::CreateTokenResponse> create_token(const Caller& caller, const v1::CreateTokenRequest& request);
   absl::StatusOr<v1::ListTokensResponse> list_tokens(const Caller& caller);

@@ -125,6 +125,9 @@ class AdminService::Impl final : public v1::Admin::Service {
   grpc::Status ListCertificates(Context* c, const v1::ListCertificatesRequest* r, v1::ListCertificatesResponse* out) override {
     return call(c, out, [&](const Caller&) { return h_.list_certificates(*r); });
   }
+  grpc::Status RevokeNode(Context* c, const v1::RevokeNodeRequest* r, v1::RevokeNodeResponse* out) override {
+    return call(c, out, [&](const Caller& who) { return h_.revoke_node(who, *r); });
+  }
   grpc::Status RotateMaster(Context* c, const v1::RotateMasterRequest*, v1::RotateMasterResponse* out) override {
     return call(c, out, [&](const Caller& who) { return h_.rotate_master(who); });
   }

@@ -161,15 +161,6 @@ absl::StatusOr<v1::ReleaseSetResponse> AdminHandlers::release_set(const Caller& 
   return v1::ReleaseSetResponse();
 }
 
-absl::StatusOr<v1::ListNodesResponse> AdminHandlers::list_nodes() {
-  v1::ListNodesResponse out;
-  for (v1::NodeInfo& node : parts_.nodes->nodes()) {
-    parts_.metrics->complete(node);
-    *out.add_nodes() = std::move(node);
-  }
-  return out;
-}
-
 void AdminHandlers::add_totals(v1::StatusResponse& out) const {
   std::map<uint64_t, v1::ApiTotals> routes;
   std::map<uint64_t, uint64_t> api_of;
@@ -216,7 +207,9 @@ absl::StatusOr<v1::StatusResponse> AdminHandlers::status() {
   out.set_directory_version(parts_.engine->directory_version());
   out.set_server_build(parts_.build);
   GW_ASSIGN_OR_RETURN(v1::ListNodesResponse nodes, list_nodes());
-  *out.mutable_nodes() = std::move(*nodes.mutable_nodes());
+  for (v1::NodeInfo& node : *nodes.mutable_nodes()) {
+    if (!node.revoked()) *out.add_nodes() = std::move(node);  // nobody misses one that was shut out
+  }
   v1::HistoryRequest recent;
   recent.set_limit(5);
   GW_ASSIGN_OR_RETURN(v1::HistoryResponse history, this->history(recent));

@@ -60,6 +60,7 @@ absl::StatusOr<v1::CreateTokenResponse> AdminHandlers::create_token(const Caller
   }));
   v1::CreateTokenResponse out;
   out.set_token(made.text);
+  if (made.row.role == "join") out.set_ca(parts_.ca);
   *out.mutable_info() = info_of(made.row);
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "controlplane/admin/authority.h"
 #include "controlplane/admin/engine.h"
 #include "controlplane/admin/quota.h"
 #include "controlplane/push/node_tokens.h"
@@ -20,13 +21,29 @@ namespace gw {
 
 class StoreNodeTokens final : public NodeTokens {
  public:
-  explicit StoreNodeTokens(Engine& engine) : engine_(engine) {}
-  absl::StatusOr<std::string> join(std::string_view join_token, std::string_view node) override;
-  absl::StatusOr<std::string> node_of(std::string_view node_token) override;
+  // Certificates that ended so long ago are forgotten.
+  static constexpr int64_t kEndedKeptS = 7 * int64_t{86'400};
+
+  // `certificates`: a node is let in with one alone (the control channel is TLS).
+  StoreNodeTokens(Engine& engine, const Authority& authority, bool certificates)
+      : engine_(engine), authority_(authority), certificates_(certificates) {}
+  absl::StatusOr<NodeGrant> join(std::string_view join_token, std::string_view node, std::string_view signing_request) override;
+  absl::StatusOr<NodeGrant> renew(const NodeCredentials& credentials, std::string_view signing_request) override;
+  absl::StatusOr<NodeIdentity> node_of(const NodeCredentials& credentials) override;
   std::vector<std::string> known_nodes() override;
 
  private:
+  absl::StatusOr<NodeGrant> try_join(std::string_view join_token, const std::string& node, std::string_view signing_request);
+  absl::StatusOr<NodeIdentity> check(const NodeCredentials& credentials);
+  absl::Status check_certificate(Connection& db, const std::string& certificate, NodeIdentity& out) const;
+  absl::Status store_certificate(Connection& db, const NodeCertificateRow& row) const;
+  void say_refused(const std::string& who, const absl::Status& why);
+
   Engine& engine_;
+  const Authority& authority_;
+  const bool certificates_;
+  std::mutex mutex_;
+  int64_t refused_said_s_ = 0;  // when a refusal was logged last
 };
 
 // Writes states of nodes and phases of versions, a batch at a time, on a thread of its own. States are news for people: what

@@ -1,5 +1,7 @@
 #include "controlplane/push/byte_stream.h"
 
+#include <grpc/grpc_security_constants.h>
+
 #include <utility>
 
 #include "common/base/status.h"
@@ -179,6 +181,17 @@ std::string bearer_token(const grpc::CallbackServerContext& context) {
   std::string value(at->second.data(), at->second.size());
   constexpr std::string_view kPrefix = "Bearer ";
   return value.starts_with(kPrefix) ? value.substr(kPrefix.size()) : std::string();
+}
+
+NodeCredentials node_credentials(const grpc::CallbackServerContext& context) {
+  NodeCredentials out;
+  out.token = bearer_token(context);
+  auto peer = context.auth_context();
+  if (!peer) return out;
+  for (const grpc::string_ref& certificate : peer->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME)) {
+    out.certificate.assign(certificate.data(), certificate.size());
+  }
+  return out;
 }
 
 grpc::Status to_grpc(const absl::Status& status) {

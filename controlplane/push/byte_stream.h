@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "controlplane/push/node_tokens.h"
 
 namespace gw {
 
@@ -72,6 +73,8 @@ class ByteStream {
 
 // Text after "Bearer " of the call's authorization, or empty.
 std::string bearer_token(const grpc::CallbackServerContext& context);
+// That, and the certificate that the other side of the connection showed.
+NodeCredentials node_credentials(const grpc::CallbackServerContext& context);
 grpc::Status to_grpc(const absl::Status& status);
 
 }  // namespace gw

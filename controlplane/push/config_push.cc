@@ -97,22 +97,37 @@ void ConfigPush::tick() {
   impl_->thread.call([&] { impl_->core.tick(); });
 }
 
-void ConfigPush::join(std::string token, std::string node, JoinDone done) {
-  auto shared = std::make_shared<JoinDone>(std::move(done));
-  bool posted = impl_->asking.post([this, token = std::move(token), node = std::move(node), shared] {
-    auto answer = impl_->tokens.join(token, node);
+void ConfigPush::join(std::string token, v1::JoinRequest request, GrantDone done) {
+  auto shared = std::make_shared<GrantDone>(std::move(done));
+  bool posted = impl_->asking.post([this, token = std::move(token), request = std::move(request), shared] {
+    auto answer = impl_->tokens.join(token, request.node(), request.signing_request());
     if (answer.ok()) {
-      impl_->thread.post([this, node] { impl_->core.know(node); });
+      impl_->thread.post([this, node = request.node()] { impl_->core.know(node); });
     }
     (*shared)(std::move(answer));
   });
   if (!posted) (*shared)(unavailable("the control plane is stopping"));
 }
 
-void ConfigPush::opened(std::shared_ptr<NodeLink> link, std::string token) {
+void ConfigPush::renew(NodeCredentials credentials, v1::RenewRequest request, GrantDone done) {
+  auto shared = std::make_shared<GrantDone>(std::move(done));
+  bool posted = impl_->asking.post([this, credentials = std::move(credentials), request = std::move(request), shared] {
+    (*shared)(impl_->tokens.renew(credentials, request.signing_request()));
+  });
+  if (!posted) (*shared)(unavailable("the control plane is stopping"));
+}
+
+// Through the thread that checks tokens: what was let in before the store knew better has been admitted by then.
+void ConfigPush::end_node(const std::string& node, const absl::Status& why) {
+  impl_->asking.post([this, node, why] {
+    impl_->thread.post([this, node, why] { impl_->core.end_node(node, why); });
+  });
+}
+
+void ConfigPush::opened(std::shared_ptr<NodeLink> link, NodeCredentials credentials) {
   impl_->thread.post([this, link] { impl_->core.opened(link); });
-  bool posted = impl_->asking.post([this, link, token = std::move(token)] {
-    absl::StatusOr<std::string> node = token.empty() ? unauthenticated("a node token is needed") : impl_->tokens.node_of(token);
+  bool posted = impl_->asking.post([this, link, credentials = std::move(credentials)] {
+    absl::StatusOr<NodeIdentity> node = credentials.token.empty() ? unauthenticated("a node token is needed") : impl_->tokens.node_of(credentials);
     impl_->thread.post([this, link, node = std::move(node)]() mutable { impl_->core.admitted(link, std::move(node)); });
   });
   if (!posted) link->close(unavailable("the control plane is stopping"));

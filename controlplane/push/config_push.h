@@ -55,10 +55,14 @@ class ConfigPush final : public Publisher, public Rollouts, public NodeDirectory
   std::vector<CertificateHolder> certificate_holders() override;
   std::vector<LackingNode> lacking(const EntryTable& entries) override;
 
-  void join(std::string token, std::string node, JoinDone done) override;
-  void opened(std::shared_ptr<NodeLink> link, std::string token) override;
+  void join(std::string token, v1::JoinRequest request, GrantDone done) override;
+  void renew(NodeCredentials credentials, v1::RenewRequest request, GrantDone done) override;
+  void opened(std::shared_ptr<NodeLink> link, NodeCredentials credentials) override;
   void received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) override;
   void closed(std::shared_ptr<NodeLink> link) override;
+
+  // The node is let in no longer: ends its link and its lease, even if its token is being checked right now. Any thread.
+  void end_node(const std::string& node, const absl::Status& why);
 
   // Leases and overtaking; posts to the push's thread and waits. For tests.
   void tick();

@@ -23,17 +23,36 @@ class GrpcNodeLink final : public NodeLink {
 
 }  // namespace
 
-class ConfigSyncService::Impl final
-    : public v1::ConfigSync::WithCallbackMethod_Join<v1::ConfigSync::WithRawCallbackMethod_Sync<v1::ConfigSync::Service>> {
+using SyncMethods = v1::ConfigSync::WithCallbackMethod_Join<
+    v1::ConfigSync::WithCallbackMethod_Renew<v1::ConfigSync::WithRawCallbackMethod_Sync<v1::ConfigSync::Service>>>;
+
+class ConfigSyncService::Impl final : public SyncMethods {
  public:
   explicit Impl(NodeLinkHandler& handler) : handler_(handler) {}
 
   grpc::ServerUnaryReactor* Join(grpc::CallbackServerContext* context, const v1::JoinRequest* request,
                                  v1::JoinResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    handler_.join(bearer_token(*context), request->node(), [reactor, response](absl::StatusOr<std::string> token) {
-      if (token.ok()) response->set_node_token(*token);
-      reactor->Finish(to_grpc(token.status()));
+    handler_.join(bearer_token(*context), *request, [reactor, response](absl::StatusOr<NodeGrant> grant) {
+      if (grant.ok()) {
+        response->set_node_token(std::move(grant->token));
+        response->set_certificate(std::move(grant->certificate));
+        response->set_ca(std::move(grant->ca));
+      }
+      reactor->Finish(to_grpc(grant.status()));
+    });
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Renew(grpc::CallbackServerContext* context, const v1::RenewRequest* request,
+                                  v1::RenewResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    handler_.renew(node_credentials(*context), *request, [reactor, response](absl::StatusOr<NodeGrant> grant) {
+      if (grant.ok()) {
+        response->set_certificate(std::move(grant->certificate));
+        response->set_ca(std::move(grant->ca));
+      }
+      reactor->Finish(to_grpc(grant.status()));
     });
     return reactor;
   }
@@ -42,7 +61,7 @@ class ConfigSyncService::Impl final
     auto stream = ByteStream::make(NodeLink::kMaxQueuedBytes, kMaxMessageBytes);
     auto* reactor = stream->reactor();
     auto link = std::make_shared<GrpcNodeLink>(stream);
-    handler_.opened(link, bearer_token(*context));
+    handler_.opened(link, node_credentials(*context));
     stream->start({
         .message = [this, link, weak = std::weak_ptr(stream)](std::string bytes) { received(link, weak, bytes); },
         .closed = [this, link] { handler_.closed(link); },

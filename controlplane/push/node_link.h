@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "controlplane/push/node_tokens.h"
 #include "gw/v1/config_sync.pb.h"
 
 namespace gw {
@@ -31,9 +32,10 @@ class NodeLink {
 class NodeLinkHandler {
  public:
   virtual ~NodeLinkHandler() = default;
-  using JoinDone = std::function<void(absl::StatusOr<std::string> node_token)>;
-  virtual void join(std::string token, std::string node, JoinDone done) = 0;
-  virtual void opened(std::shared_ptr<NodeLink> link, std::string token) = 0;
+  using GrantDone = std::function<void(absl::StatusOr<NodeGrant>)>;
+  virtual void join(std::string token, v1::JoinRequest request, GrantDone done) = 0;
+  virtual void renew(NodeCredentials credentials, v1::RenewRequest request, GrantDone done) = 0;
+  virtual void opened(std::shared_ptr<NodeLink> link, NodeCredentials credentials) = 0;
   // `done`: the message has been dealt with, the next may be read. So one message of each node waits at most.
   using Done = std::function<void()>;
   virtual void received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) = 0;

@@ -29,6 +29,7 @@ struct NodeSession {
   bool leased = false;
   int64_t lease_ends_ms = 0;  // monotonic
   int64_t last_seen_wall_ms = 0;
+  int64_t certificate_ends = 0;  // Unix seconds, of the one that the link began with; 0: it has none
 
   // Of its last Hello.
   std::string zone, build, admin;

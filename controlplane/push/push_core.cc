@@ -250,6 +250,9 @@ void PushCore::send(NodeSession& node, const v1::ToNode& message) { node.link->s
 void PushCore::tick() {
   int64_t now = now_ms();
   for (auto& [name, node] : nodes_) {
+    if (node.link && node.certificate_ends != 0 && wall_ms() / 1000 >= node.certificate_ends) {
+      end_link(node, unavailable("the certificate that this connection began with has ended"));
+    }
     if (!node.leased || now < node.lease_ends_ms) continue;
     if (node.link) end_link(node, unavailable("the lease has run out: no heartbeat for " + std::to_string(options_.lease_ms) + " ms"));
     end_lease(node);

@@ -32,9 +32,10 @@ class PushCore {
   void tick();
 
   void opened(std::shared_ptr<NodeLink> link);
-  void admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<std::string> node);
+  void admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<NodeIdentity> node);
   void received(const std::shared_ptr<NodeLink>& link, v1::FromNode message, std::function<void()> done);
   void closed(const std::shared_ptr<NodeLink>& link);
+  void end_node(const std::string& node, const absl::Status& why);
   void close_all(const absl::Status& why);
 
   std::optional<v1::RolloutStatus> status(uint64_t version) const;
@@ -50,7 +51,7 @@ class PushCore {
   // A connection that is not a node's yet, or no longer.
   struct Guest {
     std::shared_ptr<NodeLink> link;
-    std::string node;  // that its token belongs to; empty: not checked yet
+    NodeIdentity identity;  // that its token belongs to; no name: not checked yet
     std::optional<v1::FromNode> first;
     std::function<void()> done;  // of `first`
   };

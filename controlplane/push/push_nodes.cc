@@ -39,7 +39,7 @@ void PushCore::opened(std::shared_ptr<NodeLink> link) {
   guests_[key].link = std::move(link);
 }
 
-void PushCore::admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<std::string> node) {
+void PushCore::admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<NodeIdentity> node) {
   auto at = guests_.find(link.get());
   if (at == guests_.end()) return;
   if (!node.ok()) {
@@ -47,7 +47,7 @@ void PushCore::admitted(const std::shared_ptr<NodeLink>& link, absl::StatusOr<st
     link->close(node.status());
     return;
   }
-  at->second.node = *std::move(node);
+  at->second.identity = *std::move(node);
   if (!at->second.first) return;
   v1::FromNode first = *std::exchange(at->second.first, std::nullopt);
   auto done = std::exchange(at->second.done, nullptr);
@@ -62,7 +62,7 @@ void PushCore::received(const std::shared_ptr<NodeLink>& link, v1::FromNode from
     if (done) done();
     return;
   }
-  if (at->second.node.empty()) {
+  if (at->second.identity.node.empty()) {
     at->second.first = std::move(from);
     at->second.done = std::move(done);
     return;
@@ -93,6 +93,20 @@ void PushCore::close_all(const absl::Status& why) {
   }
 }
 
+void PushCore::end_node(const std::string& name, const absl::Status& why) {
+  std::erase_if(guests_, [&](const auto& entry) {
+    if (entry.second.identity.node != name) return false;
+    entry.second.link->close(why);
+    return true;
+  });
+  auto at = nodes_.find(name);
+  if (at == nodes_.end()) return;
+  if (at->second.link) end_link(at->second, why);
+  if (at->second.leased) end_lease(at->second);
+  activation_.forget(name);  // and is not missed
+  tell_watches();
+}
+
 void PushCore::end_link(NodeSession& node, absl::Status why) {
   links_.erase(node.link.get());
   std::exchange(node.link, nullptr)->close(std::move(why));
@@ -106,8 +120,8 @@ void PushCore::end_lease(NodeSession& node) {
 }
 
 void PushCore::hello(Guest guest, const v1::Hello& hello) {
-  if (hello.node() != guest.node) {
-    guest.link->close(permission_denied("the token is that of node " + guest.node + ", not of " + hello.node()));
+  if (hello.node() != guest.identity.node) {
+    guest.link->close(permission_denied("the token is that of node " + guest.identity.node + ", not of " + hello.node()));
     return;
   }
   if (static_cast<size_t>(hello.labels_size()) > kMaxLabels ||
@@ -116,8 +130,9 @@ void PushCore::hello(Guest guest, const v1::Hello& hello) {
     guest.link->close(invalid_argument("Hello has more labels, capabilities or listeners than a node can have"));
     return;
   }
-  NodeSession& node = nodes_[guest.node];
-  node.name = guest.node;
+  NodeSession& node = nodes_[guest.identity.node];
+  node.name = guest.identity.node;
+  node.certificate_ends = guest.identity.certificate_ends;
   if (node.link) end_link(node, aborted("node " + node.name + " has connected anew; are there two of that name?"));
   node.link = std::move(guest.link);
   links_[node.link.get()] = node.name;

@@ -25,7 +25,7 @@ absl::Status set_version(Connection& db, const std::string& table, uint64_t numb
   return db.run("INSERT INTO " + table + " (number) VALUES ($1)", {number});
 }
 
-constexpr const char* kSealedTables[] = {"secrets", "ticket_keys"};
+constexpr const char* kSealedTables[] = {"secrets", "ticket_keys", "authority"};
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// What is sealed under the master key: values of Secrets and keys of session tickets. Every function works inside the transaction
-// of its caller.
+// What is sealed under the master key: values of Secrets, keys of session tickets, and the key of the CA (authority.h). Every
+// function works inside the transaction of its caller.
 #pragma once
 
 #include <cstdint>

@@ -82,7 +82,8 @@ StatePaths::StatePaths(std::string d)
       lineage(dir + "/lineage.json"),
       admin_token(dir + "/admin.token"),
       address(dir + "/address"),
-      master_key(dir + "/master.key") {}
+      master_key(dir + "/master.key"),
+      ca(dir + "/ca.pem") {}
 
 absl::StatusOr<StateLock> StateLock::take(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -13,7 +13,7 @@ namespace gw {
 
 struct StatePaths {
   explicit StatePaths(std::string dir);
-  std::string dir, database, lock, lineage, admin_token, address, master_key;
+  std::string dir, database, lock, lineage, admin_token, address, master_key, ca;
 };
 
 // Held for as long as the object lives. Movable.

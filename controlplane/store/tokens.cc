@@ -17,6 +17,15 @@ TokenRow read(const Row& row) {
 
 const char* prefix_of(const std::string& role) { return role == "join" ? "gwj_" : role == "node" ? "gwn_" : "gwt_"; }
 
+absl::StatusOr<std::vector<std::string>> names_of(Connection& db, const char* query) {
+  std::vector<std::string> out;
+  GW_RETURN_IF_ERROR(db.query(query, {}, [&](const Row& row) {
+    out.push_back(row.text(0));
+    return absl::OkStatus();
+  }));
+  return out;
+}
+
 std::string hash_of(std::string_view secret) { return std::string(as_view(sha256(secret))); }
 
 }  // namespace
@@ -78,14 +87,18 @@ absl::Status drop_node_tokens(Connection& db, std::string_view node) {
   return db.run("DELETE FROM tokens WHERE role = 'node' AND name = $1", {node});
 }
 
+absl::StatusOr<bool> revoke_node_tokens(Connection& db, std::string_view node, int64_t now) {
+  GW_RETURN_IF_ERROR(db.run("UPDATE tokens SET revoked_at = $2 WHERE role = 'node' AND name = $1 AND revoked_at = 0", {node, now}));
+  GW_ASSIGN_OR_RETURN(int64_t there, db.integer("SELECT COUNT(*) FROM tokens WHERE role = 'node' AND name = $1", {node}));
+  return there > 0;
+}
+
+absl::StatusOr<std::vector<std::string>> revoked_node_names(Connection& db) {
+  return names_of(db, "SELECT DISTINCT name FROM tokens WHERE role = 'node' AND revoked_at <> 0 ORDER BY name");
+}
+
 absl::StatusOr<std::vector<std::string>> node_names(Connection& db) {
-  std::vector<std::string> out;
-  GW_RETURN_IF_ERROR(db.query("SELECT DISTINCT name FROM tokens WHERE role = 'node' AND revoked_at = 0 ORDER BY name", {},
-                              [&](const Row& row) {
-                                out.push_back(row.text(0));
-                                return absl::OkStatus();
-                              }));
-  return out;
+  return names_of(db, "SELECT DISTINCT name FROM tokens WHERE role = 'node' AND revoked_at = 0 ORDER BY name");
 }
 
 }  // namespace gw

@@ -39,6 +39,10 @@ absl::StatusOr<bool> revoke_token(Connection& db, const std::string& id, int64_t
 absl::StatusOr<TokenRow> check_token(Connection& db, std::string_view text, int64_t now);
 // Takes the token of `node` away from its earlier life, if it had one.
 absl::Status drop_node_tokens(Connection& db, std::string_view node);
+// The token of `node` lets it in no longer. False: it never joined.
+absl::StatusOr<bool> revoke_node_tokens(Connection& db, std::string_view node, int64_t now);
+// Names of nodes whose token was revoked, and that have not joined anew.
+absl::StatusOr<std::vector<std::string>> revoked_node_names(Connection& db);
 // Names of nodes whose token is not revoked.
 absl::StatusOr<std::vector<std::string>> node_names(Connection& db);
 

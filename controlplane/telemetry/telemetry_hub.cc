@@ -11,11 +11,11 @@ namespace gw {
 
 class TelemetryHub::Impl {
  public:
-  Impl(NodeTokens& tokens, UsageSink& usage) : tokens_(tokens), usage_(usage) {}
+  Impl(NodeTokens& tokens, UsageSink& usage, const Clock& clock) : tokens_(tokens), usage_(usage), clock_(clock) {}
 
-  void opened(const std::shared_ptr<ReportLink>& link, const std::string& token) {
-    absl::StatusOr<std::string> node =
-        token.empty() ? unauthenticated("a node token is needed") : tokens_.node_of(token);
+  void opened(const std::shared_ptr<ReportLink>& link, const NodeCredentials& credentials) {
+    absl::StatusOr<NodeIdentity> node =
+        credentials.token.empty() ? unauthenticated("a node token is needed") : tokens_.node_of(credentials);
     if (!node.ok()) {
       link->close(node.status());
       return;
@@ -26,17 +26,31 @@ class TelemetryHub::Impl {
   void received(const std::shared_ptr<ReportLink>& link, v1::NodeReport& report) {
     auto at = links_.find(link.get());
     if (at == links_.end()) return;  // was refused
-    if (report.node() != at->second.node) {
-      link->close(permission_denied("the token is that of node " + at->second.node + ", not of " + report.node()));
+    const NodeIdentity from = at->second.from;
+    if (report.node() != from.node) {
+      link->close(permission_denied("the token is that of node " + from.node + ", not of " + report.node()));
+      links_.erase(at);
+      return;
+    }
+    if (from.certificate_ends != 0 && clock_.wall_ns() / 1'000'000'000 >= from.certificate_ends) {
+      link->close(unavailable("the certificate that this connection began with has ended"));
       links_.erase(at);
       return;
     }
     if (report.has_usage()) {
-      apply(link, at->second.node, report.usage());
+      apply(link, from.node, report.usage());
     } else if (report.has_metrics()) {
       std::lock_guard lock(metrics_mu_);
-      metrics_[at->second.node] = std::move(*report.mutable_metrics());
+      metrics_[from.node] = std::move(*report.mutable_metrics());
     }
+  }
+
+  void end_node(const std::string& node, const absl::Status& why) {
+    std::erase_if(links_, [&](const auto& entry) {
+      if (entry.second.from.node != node) return false;
+      entry.second.link->close(why);
+      return true;
+    });
   }
 
   // On an error the stream is ended: the node sends again, from the lowest batch that was not acknowledged.
@@ -70,17 +84,19 @@ class TelemetryHub::Impl {
  private:
   struct Reporter {
     std::shared_ptr<ReportLink> link;
-    std::string node;
+    NodeIdentity from;
   };
 
   NodeTokens& tokens_;
   UsageSink& usage_;
+  const Clock& clock_;
   std::map<const ReportLink*, Reporter> links_;  // the hub's thread
   mutable std::mutex metrics_mu_;
   std::map<std::string, v1::MetricsReport> metrics_;
 };
 
-TelemetryHub::TelemetryHub(NodeTokens& tokens, UsageSink& usage) : impl_(std::make_unique<Impl>(tokens, usage)) {}
+TelemetryHub::TelemetryHub(NodeTokens& tokens, UsageSink& usage, const Clock& clock)
+    : impl_(std::make_unique<Impl>(tokens, usage, clock)) {}
 TelemetryHub::~TelemetryHub() { stop(); }
 void TelemetryHub::start() { impl_->thread.start(0, nullptr); }
 void TelemetryHub::stop() {
@@ -98,8 +114,12 @@ void TelemetryHub::complete(v1::NodeInfo& node) const {
   if (at->second.overload_stage() > 0) node.set_overload_stage(at->second.overload_stage());
 }
 
-void TelemetryHub::opened(std::shared_ptr<ReportLink> link, std::string token) {
-  bool posted = impl_->thread.post([this, link, token = std::move(token)] { impl_->opened(link, token); });
+void TelemetryHub::end_node(const std::string& node, const absl::Status& why) {
+  impl_->thread.post([this, node, why] { impl_->end_node(node, why); });
+}
+
+void TelemetryHub::opened(std::shared_ptr<ReportLink> link, NodeCredentials credentials) {
+  bool posted = impl_->thread.post([this, link, credentials = std::move(credentials)] { impl_->opened(link, credentials); });
   if (!posted) link->close(unavailable("the control plane is stopping"));
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/clock.h"
 #include "controlplane/push/node_tokens.h"
 #include "gw/v1/admin.pb.h"
 #include "gw/v1/telemetry.pb.h"
@@ -43,15 +44,15 @@ class ReportHandler {
   virtual ~ReportHandler() = default;
   // `done` runs on the hub's thread: the stream may be read on.
   using Done = std::function<void()>;
-  virtual void opened(std::shared_ptr<ReportLink> link, std::string token) = 0;
+  virtual void opened(std::shared_ptr<ReportLink> link, NodeCredentials credentials) = 0;
   virtual void received(std::shared_ptr<ReportLink> link, v1::NodeReport report, Done done) = 0;
   virtual void closed(std::shared_ptr<ReportLink> link) = 0;
 };
 
 class TelemetryHub final : public ReportHandler {
  public:
-  // Both outlive this.
-  TelemetryHub(NodeTokens& tokens, UsageSink& usage);
+  // All outlive this.
+  TelemetryHub(NodeTokens& tokens, UsageSink& usage, const Clock& clock = SystemClock::instance());
   ~TelemetryHub() override;
   void start();
   void stop();
@@ -60,8 +61,10 @@ class TelemetryHub final : public ReportHandler {
   std::map<std::string, v1::MetricsReport> last_metrics() const;
   // Fills in connections and usage_unacknowledged of the nodes of push's list.
   void complete(v1::NodeInfo& node) const;
+  // The node is let in no longer: ends its streams. Any thread.
+  void end_node(const std::string& node, const absl::Status& why);
 
-  void opened(std::shared_ptr<ReportLink> link, std::string token) override;
+  void opened(std::shared_ptr<ReportLink> link, NodeCredentials credentials) override;
   void received(std::shared_ptr<ReportLink> link, v1::NodeReport report, Done done) override;
   void closed(std::shared_ptr<ReportLink> link) override;
 

@@ -34,7 +34,7 @@ class TelemetryService::Impl final : public v1::Telemetry::WithRawCallbackMethod
     auto stream = ByteStream::make(kMaxQueuedBytes, kMaxMessageBytes);
     auto* reactor = stream->reactor();
     auto link = std::make_shared<GrpcReportLink>(stream);
-    handler_.opened(link, bearer_token(*context));
+    handler_.opened(link, node_credentials(*context));
     stream->start({
         .message = [this, link, weak = std::weak_ptr(stream)](std::string bytes) { received(link, weak, bytes); },
         .closed = [this, link] { handler_.closed(link); },

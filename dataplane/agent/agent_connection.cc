@@ -40,23 +40,20 @@ void AgentLoop::connect() {
 
 // The stored token, or one that the join token is traded for.
 absl::StatusOr<std::string> AgentLoop::node_token() {
-  if (!token_refused_) {
+  GW_RETURN_IF_ERROR(load_identity());
+  const bool lacks = lacks_certificate();
+  if (!token_refused_ && !lacks) {
     auto token = read_token_file(node_token_path(options_.state_dir));
     if (token.ok() || token.status().code() != absl::StatusCode::kNotFound) return token;
   }
-  if (options_.join_token_file.empty()) {
-    return unauthenticated(token_refused_
-                               ? "the control plane refused this node's token, and there is no join token to get another "
-                                 "with; give --join-token-file"
-                               : "this node has not joined; give --join-token-file (gwctl node join-token)");
+  if (!options_.join_token_file.empty()) return join();
+  if (token_refused_) {
+    return unauthenticated("the control plane refused this node's token or certificate, and there is no join token to get another with; "
+                           "give --join-token-file");
   }
-  GW_ASSIGN_OR_RETURN(std::string join_token, read_token_file(options_.join_token_file));
-  auto token = channel_->join(join_token, options_.node);
-  if (!token.ok()) return token.status();
-  GW_RETURN_IF_ERROR(write_node_token(options_.state_dir, *token));
-  token_refused_ = false;
-  spdlog::info("joined {} as node {}", options_.control, options_.node);
-  return token;
+  return unauthenticated(lacks && mine_.certificate_ends != 0
+                             ? "this node's certificate has ended, and there is no join token to get another with; give --join-token-file"
+                             : "this node has not joined; give --join-token-file (gwctl node join-token)");
 }
 
 void AgentLoop::fill_hello(v1::Hello& hello) {

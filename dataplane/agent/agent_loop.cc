@@ -33,6 +33,7 @@ absl::Status AgentLoop::start() {
   std::future<void> done = loaded.get_future();
   thread_ = std::thread([this, &seed, &loaded] {
     load(std::move(seed));
+    load_identity().IgnoreError();  // the first attempt to connect says what is wrong
     publish_status();
     loaded.set_value();
     run();
@@ -144,6 +145,7 @@ AgentLoop::SteadyTime AgentLoop::next_due() const {
   if (channel_ && link_ == Link::kDown && !suspended_) due = std::min(due, connect_at_);
   if (link_ != Link::kDown) due = std::min(due, silent_at_);
   if (link_ == Link::kUp) due = std::min(due, heartbeat_at_);
+  if (renews()) due = std::min(due, renew_at_);
   if (!stale_ && !suspended_) due = std::min(due, lease_ends_);
   if (!writing_ && streams_.change() != saved_change_ && may_write()) due = std::min(due, persist_at_);
   if (unserved_ && !suspended_) due = std::min(due, serve_at_);
@@ -160,6 +162,7 @@ void AgentLoop::step() {
     heartbeat_at_ = t + Millis(options_.heartbeat_ms);
     send_heartbeat(false);
   }
+  if (renews() && t >= renew_at_) renew();
   if (!stale_ && !suspended_ && t >= lease_ends_) {
     stale_ = true;
     streams_.set_stale(true);

@@ -1,6 +1,6 @@
 // The agent's thread: a queue of events and a few times at which something is due. What it decides about offers is
-// AgentStreams'; here are the connection with its token, leases and backoff (agent_connection.cc), and the disk
-// (agent_loop.cc).
+// AgentStreams'; here are the connection with its token, leases and backoff (agent_connection.cc), the certificate
+// (agent_identity.cc), and the disk (agent_loop.cc).
 #pragma once
 
 #include <chrono>
@@ -74,6 +74,14 @@ class AgentLoop final : public SyncEvents {
 
   void connect();
   absl::StatusOr<std::string> node_token();
+  absl::Status load_identity();
+  void take_identity(ControlIdentity identity);
+  bool lacks_certificate() const;
+  bool renews() const;
+  absl::StatusOr<std::string> join();
+  absl::Status keep_certificate(std::string key, const std::string& certificate, const std::string& ca);
+  void renew();
+  int64_t wall_ms() const { return options_.clock->wall_ns() / 1'000'000; }
   void fill_hello(v1::Hello& hello);
   void leave();
   void lost(const absl::Status& status);
@@ -112,6 +120,8 @@ class AgentLoop final : public SyncEvents {
   std::string incoming_;  // of the offer whose chunks are coming
   int attempts_ = 0;
   bool token_refused_ = false;
+  bool identity_problem_said_ = false;
+  std::string serial_;  // of the certificate that renew_at_ is about; empty: none
   bool from_disk_ = false;
   bool writing_ = false;
   bool stale_ = true;
@@ -121,6 +131,7 @@ class AgentLoop final : public SyncEvents {
   int64_t lease_ms_ = 10'000;
   std::optional<LastGood> unserved_;  // read, but could not be served yet
   SteadyTime connect_at_{}, heartbeat_at_{}, persist_at_{}, serve_at_{};
+  SteadyTime renew_at_{};
   SteadyTime lease_ends_{};  // the control plane's word counts until then
   SteadyTime silent_at_{};   // the stream is given up when nothing was heard until then
   std::thread thread_;

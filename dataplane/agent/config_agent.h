@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "common/base/clock.h"
+#include "dataplane/agent/control_identity.h"
 #include "dataplane/agent/node_sink.h"
 #include "dataplane/agent/sync_channel.h"
 
@@ -28,7 +29,10 @@ struct AgentOptions {
   std::string state_dir;     // exists, mode 0700; holds last good, the node token
   std::string seed_file;     // read when the state directory holds nothing good; empty: none
   std::string control;       // host:port; empty: no control plane, the node serves what disk or seed hold
-  std::string join_token_file;  // read when there is no node token yet, or it is refused
+  std::string join_token_file;  // read when there is no node token or certificate yet, or it is refused
+  std::string control_ca_file;  // CA of the control plane; empty: that of the join token's file, and of the last join
+  // Where the channels find CA and certificate; null: the channel needs none.
+  std::shared_ptr<IdentityHolder> identity;
   std::string admin_address;    // reported in Hello
   int admin_port = 0;
   // Capabilities that this node does not admit to, for tests of exit 8.
@@ -62,6 +66,7 @@ struct AgentStatus {
   uint64_t tickets_version = 0;
   uint64_t persisted_config_version = 0;
   uint64_t versions_refused = 0;
+  int64_t certificate_ends = 0;  // of the node's own certificate, Unix seconds; 0: it has none
   std::string persist_error;  // why the last write to disk failed; empty: it did not
   // Unix nanoseconds at which the control plane last said that the stream is what the node holds: while connected with a
   // live lease this keeps up with the clock. 0: never. The staleness clocks of §6.

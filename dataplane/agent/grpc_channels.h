@@ -5,13 +5,16 @@
 #include <memory>
 #include <string>
 
+#include "dataplane/agent/control_identity.h"
 #include "dataplane/agent/sync_channel.h"
 #include "dataplane/telemetry/usage_client.h"
 
 namespace gw {
 
-// `control`: host:port. No TLS: for loopback.
-std::unique_ptr<SyncChannel> make_grpc_sync_channel(const std::string& control);
-std::unique_ptr<TelemetryChannel> make_grpc_telemetry_channel(const std::string& control);
+// `control`: host:port. TLS by the identity in force at each open(), shown but in join(); plain text while `identity` has no CA, or
+// is null.
+std::unique_ptr<SyncChannel> make_grpc_sync_channel(const std::string& control, std::shared_ptr<const IdentityHolder> identity = nullptr);
+std::unique_ptr<TelemetryChannel> make_grpc_telemetry_channel(const std::string& control,
+                                                              std::shared_ptr<const IdentityHolder> identity = nullptr);
 
 }  // namespace gw

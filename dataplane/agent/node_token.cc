@@ -14,14 +14,17 @@ std::string node_token_path(const std::string& state_dir) { return state_dir + "
 
 absl::StatusOr<std::string> read_token_file(const std::string& path) {
   GW_ASSIGN_OR_RETURN(std::string text, read_whole(path, kMaxTokenBytes));
+  return token_of_text(path, text);
+}
+
+absl::StatusOr<std::string> token_of_text(const std::string& path, std::string_view whole) {
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0) {
     return invalid_argument(path + ": readable by others; a token's file must be 0600 (chmod 600 " + path + ")");
   }
-  size_t first = text.find_first_not_of(" \t\r\n");
+  size_t first = whole.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return invalid_argument(path + ": empty");
-  size_t last = text.find_last_not_of(" \t\r\n");
-  text = text.substr(first, last - first + 1);
+  std::string text(whole.substr(first, whole.find_last_not_of(" \t\r\n") - first + 1));
   for (char c : text) {
     if (c <= ' ' || c == 0x7f) return invalid_argument(path + ": holds more than one word; a token is expected");
   }

@@ -43,9 +43,10 @@ int run(int argc, char** argv) {
   app.add_option("--name", options.name, "Name of this node, unique in the installation")->capture_default_str();
   app.add_option("--zone", options.zone, "Zone that it runs in");
   app.add_option("--label", labels, "KEY=VALUE, may be repeated; Gateways choose their nodes by labels");
-  app.add_option("--state", options.state_dir, "Directory for last known good, usage spool and node token")->capture_default_str();
-  app.add_option("--control", options.control, "HOST:PORT of the control plane; without it the node serves what disk or seed hold");
-  app.add_option("--join-token-file", options.join_token_file, "File with a join token, for the first contact");
+  app.add_option("--state", options.state_dir, "Directory for last known good, usage spool, node token, key and certificate")->capture_default_str();
+  app.add_option("--control", options.control, "HOST:PORT of the control plane, by TLS where its CA is known, which it must be beyond loopback; without it the node serves what disk or seed hold");
+  app.add_option("--join-token-file", options.join_token_file, "File of `gwctl node join-token`, for the first contact: the token, and over TLS the CA");
+  app.add_option("--control-ca-file", options.control_ca_file, "CA of the control plane, PEM; by default that of the join token's file, and of the last join");
   app.add_option("--seed", options.seed_file, "File with a configuration to start from when the state directory is empty");
   app.add_option("--workers", options.workers, "Worker threads; 0: one per core")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--listener", listeners, "NAME=ADDRESS:PORT, may be repeated: overrides a listener of the Gateway on this node");

@@ -172,11 +172,14 @@ absl::Status Node::Impl::start_agent(uint16_t admin_port) {
   a.seed_file = options_.seed_file;
   a.control = options_.control;
   a.join_token_file = options_.join_token_file;
+  a.control_ca_file = options_.control_ca_file;
+  a.identity = identity_;
   a.admin_address = options_.admin_address.to_string();
   a.admin_port = admin_port;
   a.without_capabilities = options_.without_capabilities;
   a.suspended = takeover_ != nullptr;  // the process before has not gone yet
-  a.make_channel = options_.make_sync_channel ? options_.make_sync_channel : make_grpc_sync_channel;
+  a.make_channel = options_.make_sync_channel;
+  if (!a.make_channel) a.make_channel = [identity = identity_](const std::string& control) { return make_grpc_sync_channel(control, identity); };
   return agent_.start(std::move(a), *this);
 }
 

@@ -22,6 +22,7 @@ struct NodeOptions {
   std::string state_dir;      // made if missing, 0700; one node per directory
   std::string control;        // host:port; empty: serve what disk or seed hold
   std::string join_token_file;
+  std::string control_ca_file;  // empty: the CA of the join token's file, and of the last join
   std::string seed_file;
   int workers = 0;            // 0: one per core
   std::vector<ListenerOverride> listeners;

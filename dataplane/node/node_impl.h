@@ -133,6 +133,7 @@ class Node::Impl final : public NodeSink, public WorkerCalls, private HandoverHo
   std::unique_ptr<Listeners> sockets_;
   std::unique_ptr<AdminServer> admin_;
   bool admin_kept_ = false;  // PassedSocket::kept of its socket
+  const std::shared_ptr<IdentityHolder> identity_ = std::make_shared<IdentityHolder>();  // of the control channel
   ConfigAgent agent_;
   std::unique_ptr<UsageClient> usage_;
   std::unique_ptr<HandoverServer> handover_;

@@ -36,6 +36,7 @@ NodeMetrics Node::Impl::node_metrics() const {
   m.directory_success_wall_ns = agent.directory_success_wall_ns;
   m.config_rejected = agent.versions_refused;
   m.control_plane_connected = agent.connected;
+  if (agent.certificate_ends != 0) m.certificate_ends.emplace_back("node", agent.certificate_ends);
   if (usage_ != nullptr) {
     UsageState usage = usage_->state();
     m.usage_events = usage.events;
@@ -116,11 +117,14 @@ void Node::Impl::start_usage() {
   UsageClientOptions u;
   u.node = options_.name;
   u.control = options_.control;
-  u.token = [path = node_token_path(options_.state_dir)] {
+  u.token = [path = node_token_path(options_.state_dir), identity = identity_] {
+    auto shown = identity->current().identity;
+    if (!shown->ca.empty() && shown->certificate.empty()) return std::string();
     auto token = read_token_file(path);
     return token.ok() ? *token : std::string();
   };
-  u.make_channel = options_.make_telemetry_channel ? options_.make_telemetry_channel : make_grpc_telemetry_channel;
+  u.make_channel = options_.make_telemetry_channel;
+  if (!u.make_channel) u.make_channel = [identity = identity_](const std::string& control) { return make_grpc_telemetry_channel(control, identity); };
   u.metrics = [this](v1::MetricsReport& report) {
     struct Answer {
       std::mutex mutex;

@@ -30,7 +30,7 @@ struct NodeMetrics {
   uint64_t switches_version = 0;
   uint64_t endpoints_version = 0;
   uint64_t certificates_version = 0;
-  std::vector<std::pair<std::string, int64_t>> certificate_ends;  // owner/name, Unix seconds; at most kMaxObjects are shown
+  std::vector<std::pair<std::string, int64_t>> certificate_ends;  // owner/name, or `node`: its own for the control channel; Unix seconds; at most kMaxObjects are shown
   int64_t config_success_wall_ns = 0;
   int64_t directory_success_wall_ns = 0;
   uint64_t config_rejected = 0;

@@ -136,6 +136,7 @@ class UsageClient::Impl final : public TelemetryEvents {
   // Everything that is due by the clock.
   void step() {
     SteadyTime now = std::chrono::steady_clock::now();
+    if (open_ && channel_->outdated()) begin_anew(now);
     if (channel_ && !open_ && now >= open_at_) open(now);
     if (now >= seal_at_) {
       seal_at_ = now + Millis(options_.usage_interval_ms);
@@ -150,6 +151,15 @@ class UsageClient::Impl final : public TelemetryEvents {
       send_metrics();
     }
     publish_state();
+  }
+
+  // What was not acknowledged is sent again.
+  void begin_anew(SteadyTime now) {
+    channel_->close();
+    open_ = false;
+    open_at_ = now;
+    std::lock_guard lock(inbox_->mu);  // the end of that stream is no news
+    std::erase_if(inbox_->events, [](const Event& event) { return std::holds_alternative<Closed>(event); });
   }
 
   void open(SteadyTime now) {

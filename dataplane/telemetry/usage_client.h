@@ -31,6 +31,8 @@ class TelemetryChannel {
   virtual void open(const std::string& node_token, TelemetryEvents& events) = 0;
   virtual bool send(const v1::NodeReport& report) = 0;
   virtual void close() = 0;
+  // What the stream began with (a certificate) has a successor: it should begin anew.
+  virtual bool outdated() const { return false; }
 };
 
 struct UsageClientOptions {

@@ -5,7 +5,7 @@ A Cluster is one state directory:
     control/            the control plane's own (address, admin.token, its database)
     nodes/NAME/         a node's own (last known good, usage spool, ready.json)
     logs/NAME.log       what each process said
-    join.token          with which nodes join
+    join.token          with which nodes join, and by which CA they know the control plane
     cluster.json        which processes there are, with their arguments
 
 Programs come from a build directory and are never built here. Only processes that this state directory names are ever
@@ -94,14 +94,16 @@ def read_json(path):
 class Gwctl:
     """Runs gwctl against one control plane, without the user's own contexts."""
 
-    def __init__(self, program, server=None, token_file=None):
-        self.program, self.server, self.token_file = program, server, token_file
+    def __init__(self, program, server=None, token_file=None, ca_file=None):
+        self.program, self.server, self.token_file, self.ca_file = program, server, token_file, ca_file
 
     def environment(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith('GW_')}
         env['GW_CONFIG'] = '/dev/null/absent'
         if self.server:
             env.update(GW_SERVER=self.server, GW_TOKEN_FILE=str(self.token_file))
+        if self.ca_file:
+            env['GW_CA_FILE'] = str(self.ca_file)
         return env
 
     def run(self, *args, stdin=None, timeout=300):
@@ -146,8 +148,13 @@ class Cluster:
     def token_file(self):
         return self.state / 'control' / 'admin.token'
 
+    @property
+    def ca_file(self):
+        """Of the control plane, where the control channel is TLS; else None."""
+        return self.state / 'control' / 'ca.pem' if self.record.get('tls') else None
+
     def gwctl(self, token_file=None):
-        return Gwctl(self.programs['gwctl'], self.record.get('address'), token_file or self.token_file)
+        return Gwctl(self.programs['gwctl'], self.record.get('address'), token_file or self.token_file, self.ca_file)
 
     def log(self, name):
         return self.state / 'logs' / f'{name}.log'
@@ -186,6 +193,10 @@ class Cluster:
         self._save()
         return child
 
+    def secure(self, *flags):
+        """The control channel is TLS from the next start on. `flags`: more of `gw-controlplane run`."""
+        self.record.update(tls=True, control_flags=list(flags))
+
     def init(self):
         for folder in ('control', 'nodes', 'logs'):
             (self.state / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -202,8 +213,9 @@ class Cluster:
         path = self.state / 'control' / 'address'
         for attempt in (before, '127.0.0.1:0'):
             path.unlink(missing_ok=True)
-            child = self._spawn('control', [self.programs['gw-controlplane'], 'run', '--state',
-                                            str(self.state / 'control'), '--listen', attempt])
+            child = self._spawn('control', [self.programs['gw-controlplane'], 'run', '--state', str(self.state / 'control'),
+                                            '--listen', attempt, *(['--tls'] if self.record.get('tls') else []),
+                                            *self.record.get('control_flags', [])])
             wait_for('control plane', lambda: self.address or child.poll() is not None)
             if child.poll() is None or listen or attempt == '127.0.0.1:0':
                 break  # else: the port is somebody else's by now
@@ -295,7 +307,7 @@ class Cluster:
                           for b in ready['listeners']]
         names = [n for n in ['control', *self.record['nodes']] if self.pid(n)]
         return {'listeners': listeners, 'admin': admin, 'control': self.record.get('address', ''), 'token_file': str(self.token_file),
-                'pids': [self.pid(n) for n in names]}
+                **({'ca_file': str(self.ca_file)} if self.ca_file else {}), 'pids': [self.pid(n) for n in names]}
 
     # --- ending
 

@@ -1,12 +1,12 @@
 """deploy/local.sh: a control plane and nodes from the built tree, on loopback.
 
   local.sh up -f FILE… [--nodes N] [--workers W] [--zones az-a,az-b] [--state DIR] [--set NAME]
-              [--listener NODE/NAME=ADDR:PORT]…
+              [--listener NODE/NAME=ADDR:PORT]… [--tls]
       Starts them, applies the files, waits until they are active everywhere, and prints one line of JSON:
       {"listeners": [{"node","name","address","port"}], "admin": [ports], "control": "host:port",
-       "token_file": "…", "pids": [control plane, nodes…]}
+       "token_file": "…", "pids": [control plane, nodes…]}, with --tls also "ca_file"
       Nodes are n1, n2, … A listener's port in the files goes to n1; the others get ports from the kernel, unless
-      --listener says. State that is there already is gone on with.
+      --listener says. State that is there already is gone on with. With --tls the control channel is TLS, and stays so.
   local.sh env [--state DIR]             what puts gwctl on PATH with its context: eval "$(deploy/local.sh env)"
   local.sh down [--state DIR]            ends them; the state is kept
   local.sh status [--state DIR]          the line of JSON again
@@ -45,6 +45,7 @@ def parse(arguments):
     up.add_argument('--workers', type=int)
     up.add_argument('--zones', default='')
     up.add_argument('--set', default='')
+    up.add_argument('--tls', action='store_true')
     up.add_argument('--listener', action='append', default=[], dest='listeners')
     for name in ('env', 'down', 'status'):
         commands.add_parser(name, parents=[state])
@@ -102,6 +103,9 @@ def labels_of(objects):
 
 
 def start_all(cluster, options, objects):
+    if options.tls and not cluster.ca_file:
+        cluster.secure()
+        (cluster.state / 'join.token').unlink(missing_ok=True)  # one without a CA
     cluster.init()
     cluster.start_control()
     stored = cluster.gwctl().json('get', 'gateway')
@@ -144,6 +148,8 @@ def wait_bound(cluster, options, objects):
 def write_context(cluster):
     """A gwctl configuration of its own, so that the user's stays as it is."""
     context = {'name': 'local', 'server': cluster.record['address'], 'tokenFile': str(cluster.token_file)}
+    if cluster.ca_file:
+        context['ca'] = str(cluster.ca_file)
     write_private(cluster.state / 'gwctl.yaml', json.dumps({'current': 'local', 'contexts': [context]}) + '\n')
 
 
@@ -177,7 +183,7 @@ def env(options):
     folder = os.path.dirname(Cluster(state).programs['gwctl'])
     print(f'export PATH={shlex.quote(folder)}:"$PATH"')
     print(f'export GW_CONFIG={shlex.quote(str(state / "gwctl.yaml"))}')
-    print('unset GW_SERVER GW_TOKEN GW_TOKEN_FILE GW_CONTEXT GW_OWNER')
+    print('unset GW_SERVER GW_TOKEN GW_TOKEN_FILE GW_CA_FILE GW_CONTEXT GW_OWNER')
     return 0
 
 

@@ -127,6 +127,14 @@ TEST_CASE("tokens and join tokens are shown once") {
   CHECK(gwctl.run({"node", "join-token", "--ttl", "1h"}) == 0);
   CHECK(gwctl.out == "gwt_secret\n");
   CHECK(gwctl.err.find("secret") == std::string::npos);
+  made.set_ca("-----BEGIN CERTIFICATE-----\n");
+  gwctl.admin.answer("create_token", made);
+  CHECK(gwctl.run({"node", "join-token", "--ttl", "1h"}) == 0);
+  CHECK(gwctl.out == "gwt_secret\n-----BEGIN CERTIFICATE-----\n");
+  CHECK(gwctl.run({"node", "join-token", "--ttl", "1h", "-o", "json"}) == 0);
+  CHECK(gwctl.out.find("\"ca\": \"-----BEGIN") != std::string::npos);
+  made.clear_ca();
+  gwctl.admin.answer("create_token", made);
   auto request = gwctl.admin.asked<v1::CreateTokenRequest>("create_token");
   CHECK(request.role() == "join");
   CHECK(request.ttl_seconds() == 3600);
@@ -142,6 +150,20 @@ TEST_CASE("tokens and join tokens are shown once") {
   gwctl.admin.answer("list_tokens", list);
   CHECK(gwctl.run({"token", "list", "-o", "json"}) == 0);
   CHECK(is_golden("token_list.json", gwctl.out));
+}
+
+TEST_CASE("node revoke asks first, says what ended, and how to undo it") {
+  GwctlRun gwctl;
+  v1::RevokeNodeResponse done;
+  done.set_certificates(1);
+  gwctl.admin.answer("revoke_node", done);
+  CHECK(gwctl.run({"node", "revoke", "n1"}) == 2);
+  CHECK(gwctl.run({"node", "revoke", "n1", "-y"}) == 0);
+  CHECK(gwctl.admin.asked<v1::RevokeNodeRequest>("revoke_node").node() == "n1");
+  CHECK(gwctl.out == "node n1 revoked: its token, 1 certificate, and its streams\n");
+  CHECK(gwctl.err.find("undo with: gwctl node join-token") != std::string::npos);
+  CHECK(gwctl.run({"node", "revoke", "n1", "-y", "-o", "json"}) == 0);
+  CHECK(gwctl.out.find("\"certificates\": 1") != std::string::npos);
 }
 
 }  // namespace gw::cli

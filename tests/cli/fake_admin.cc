@@ -19,6 +19,7 @@ class FakeAdmin final : public AdminClient {
   absl::StatusOr<v1::ReleaseSetResponse> release_set(const v1::ReleaseSetRequest& r) override { return call<v1::ReleaseSetResponse>("release_set", r); }
   absl::StatusOr<v1::StatusResponse> status(const v1::StatusRequest& r) override { return call<v1::StatusResponse>("status", r); }
   absl::StatusOr<v1::ListNodesResponse> list_nodes(const v1::ListNodesRequest& r) override { return call<v1::ListNodesResponse>("list_nodes", r); }
+  absl::StatusOr<v1::RevokeNodeResponse> revoke_node(const v1::RevokeNodeRequest& r) override { return call<v1::RevokeNodeResponse>("revoke_node", r); }
   absl::StatusOr<v1::CreateTokenResponse> create_token(const v1::CreateTokenRequest& r) override { return call<v1::CreateTokenResponse>("create_token", r); }
   absl::StatusOr<v1::ListTokensResponse> list_tokens(const v1::ListTokensRequest& r) override { return call<v1::ListTokensResponse>("list_tokens", r); }
   absl::StatusOr<v1::RevokeTokenResponse> revoke_token(const v1::RevokeTokenRequest& r) override { return call<v1::RevokeTokenResponse>("revoke_token", r); }

@@ -213,6 +213,8 @@ TEST_CASE("node list shows listeners, and what was pushed when asked for more") 
   v1::Pair& label = *nodes.mutable_nodes(1)->add_labels();
   label.set_name("tier");
   label.set_value("edge");
+  nodes.mutable_nodes(0)->set_certificate_serial("4abd");
+  nodes.mutable_nodes(0)->set_certificate_expires_at(1'800'000'000);
   gwctl.admin.answer("list_nodes", nodes);
   CHECK(gwctl.run({"node", "list"}) == 0);
   CHECK(gwctl.out ==
@@ -223,8 +225,13 @@ TEST_CASE("node list shows listeners, and what was pushed when asked for more") 
   CHECK(gwctl.out == "node/n2\n");
   CHECK(gwctl.run({"node", "list", "-o", "wide"}) == 0);
   CHECK(gwctl.out.find("123,456") != std::string::npos);
+  CHECK(gwctl.out.find("4abd             2027-01-15T08:00:00Z") != std::string::npos);
   CHECK(gwctl.run({"node", "list", "-o", "json"}) == 0);
   CHECK(is_golden("node_list.json", gwctl.out));
+  nodes.mutable_nodes(1)->set_revoked(true);
+  gwctl.admin.answer("list_nodes", nodes);
+  CHECK(gwctl.run({"node", "list"}) == 0);
+  CHECK(gwctl.out.find("n2    -     revoked") != std::string::npos);
 }
 
 TEST_CASE("explain-request prints numbered steps and what lost") {

@@ -6,6 +6,7 @@
 
 #include "cli/errors.h"
 #include "common/base/status.h"
+#include "common/crypto/issuing.h"
 #include "tests/cli/gwctl_run.h"
 
 namespace gw::cli {
@@ -87,6 +88,47 @@ TEST_CASE("a token is sent to loopback only") {
     flags.server = server;
     CHECK(exit_code_of(resolve_settings(flags, gwctl.env).status()) == ExitCode::kUsage);
   }
+}
+
+TEST_CASE("a CA file means TLS, to any host and by that CA alone") {
+  GwctlRun gwctl;
+  const std::string ca = make_ca("a", 0, 10)->certificate, path = gwctl.file("ca.pem", ca);
+  ConnectionFlags flags;
+  flags.server = "gateway.example:7443";
+  flags.ca_file = path;
+  CHECK(resolve(gwctl, flags).ca == ca);
+  CHECK(resolve(gwctl, flags).server == "gateway.example:7443");
+  flags.server = "https://gateway.example:7443";
+  CHECK(resolve(gwctl, flags).server == "gateway.example:7443");
+  flags.ca_file.clear();
+  auto refused = resolve_settings(flags, gwctl.env);
+  CHECK(exit_code_of(refused.status()) == ExitCode::kUsage);
+  CHECK(message_of(refused.status()).find("--ca-file") != std::string::npos);
+  flags.server = "https://127.0.0.1:7443";
+  CHECK(exit_code_of(resolve_settings(flags, gwctl.env).status()) == ExitCode::kUsage);
+  gwctl.variables["GW_CA_FILE"] = path;
+  CHECK(resolve(gwctl, flags).ca == ca);
+  for (const char* server : {"http://127.0.0.1:1", "https://127.0.0.1:1/", "https://"}) {
+    flags.server = server;
+    CHECK(exit_code_of(resolve_settings(flags, gwctl.env).status()) == ExitCode::kUsage);
+  }
+  flags.server = "127.0.0.1:1";
+  for (const std::string& file : {gwctl.file("bad.pem", "nothing"), gwctl.directory + "/absent"}) {
+    flags.ca_file = file;
+    CHECK(exit_code_of(resolve_settings(flags, gwctl.env).status()) == ExitCode::kUsage);
+  }
+}
+
+TEST_CASE("a context keeps the CA of its control plane") {
+  GwctlRun gwctl;
+  write_contexts(gwctl);
+  const std::string ca = make_ca("a", 0, 10)->certificate, path = gwctl.file("ca.pem", ca);
+  CHECK(gwctl.run({"context", "set", "local", "--ca-file", path}) == 0);
+  CHECK(gwctl.read(".config/gw/config.yaml").find("ca: " + path) != std::string::npos);
+  CHECK(resolve(gwctl).ca == ca);
+  CHECK(resolve(gwctl).ca_file == path);
+  CHECK(gwctl.run({"context", "list", "-o", "json"}) == 0);
+  CHECK(gwctl.out.find("\"ca\": \"" + path + "\"") != std::string::npos);
 }
 
 TEST_CASE("a broken configuration file is named with its line") {

@@ -80,7 +80,7 @@ struct World {
                                 std::vector<std::string> capabilities = {"a", "b"}, Labels labels = {}) {
     auto node = std::make_shared<Node>();
     core->opened(node);
-    core->admitted(node, name);
+    core->admitted(node, NodeIdentity{name, "", 0});
     v1::FromNode from;
     v1::Hello& hello = *from.mutable_hello();
     hello.set_node(name);
@@ -388,12 +388,12 @@ TEST_CASE("strangers are turned away") {
     CHECK(w.core->nodes().empty());
   }
   SECTION("another node's token") {
-    w.core->admitted(node, std::string("n2"));
+    w.core->admitted(node, NodeIdentity{"n2", "", 0});
     w.core->received(node, hello, nullptr);
     CHECK(node->closed->code() == absl::StatusCode::kPermissionDenied);
   }
   SECTION("no Hello") {
-    w.core->admitted(node, std::string("n1"));
+    w.core->admitted(node, NodeIdentity{"n1", "", 0});
     v1::FromNode beat;
     beat.mutable_heartbeat();
     w.core->received(node, beat, nullptr);
@@ -402,10 +402,48 @@ TEST_CASE("strangers are turned away") {
   SECTION("but Hello before the answer is heard after it") {
     bool read_on = false;
     w.core->received(node, hello, [&] { read_on = true; });
-    w.core->admitted(node, std::string("n1"));
+    w.core->admitted(node, NodeIdentity{"n1", "", 0});
     CHECK(read_on);
     CHECK(node->welcomes == 1);
   }
+}
+
+TEST_CASE("a link ends with the certificate that it began with, and its lease goes on") {
+  World w;
+  auto node = std::make_shared<Node>();
+  w.core->opened(node);
+  w.core->admitted(node, NodeIdentity{"n1", "ab", w.clock.wall_ns() / 1'000'000'000 + 5});
+  v1::FromNode hello;
+  hello.mutable_hello()->set_node("n1");
+  w.core->received(node, hello, nullptr);
+  w.clock.advance_ms(4'000);
+  w.core->tick();
+  CHECK_FALSE(node->closed);
+  w.clock.advance_ms(1'000);
+  w.core->tick();
+  REQUIRE(node->closed);
+  CHECK(node->closed->code() == absl::StatusCode::kUnavailable);
+  CHECK(w.core->leased() == 1);
+}
+
+TEST_CASE("a node that is let in no longer loses link and lease at once, even before its Hello") {
+  World w;
+  auto node = w.connect("n1");
+  auto other = w.connect("n2");
+  auto guest = std::make_shared<Node>();
+  w.core->opened(guest);
+  w.core->admitted(guest, NodeIdentity{"n1", "", 0});
+  w.core->end_node("n1", unauthenticated("revoked"));
+  REQUIRE(node->closed);
+  CHECK(node->closed->code() == absl::StatusCode::kUnauthenticated);
+  REQUIRE(guest->closed);
+  CHECK_FALSE(other->closed);
+  CHECK(w.core->leased() == 1);
+  v1::FromNode hello;
+  hello.mutable_hello()->set_node("n1");
+  w.core->received(guest, hello, nullptr);
+  CHECK(guest->welcomes == 0);
+  w.core->end_node("nobody", unauthenticated("revoked"));
 }
 
 TEST_CASE("a second connection of a node takes the place of the first") {

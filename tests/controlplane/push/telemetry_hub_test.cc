@@ -14,11 +14,13 @@ namespace {
 
 class Tokens final : public NodeTokens {
  public:
-  absl::StatusOr<std::string> join(std::string_view, std::string_view) override { return unauthenticated("no"); }
-  absl::StatusOr<std::string> node_of(std::string_view token) override {
-    if (token == "t1") return std::string("n1");
+  absl::StatusOr<NodeGrant> join(std::string_view, std::string_view, std::string_view) override { return unauthenticated("no"); }
+  absl::StatusOr<NodeGrant> renew(const NodeCredentials&, std::string_view) override { return unauthenticated("no"); }
+  absl::StatusOr<NodeIdentity> node_of(const NodeCredentials& shown) override {
+    if (shown.token == "t1") return NodeIdentity{"n1", "", ends};
     return unauthenticated("unknown token");
   }
+  int64_t ends = 0;
   std::vector<std::string> known_nodes() override { return {"n1"}; }
 };
 
@@ -59,7 +61,8 @@ v1::NodeReport batch(const std::string& node, uint64_t sequence, uint64_t reques
 struct HubWorld {
   Tokens tokens;
   Usage usage;
-  TelemetryHub hub{tokens, usage};
+  ManualClock clock;
+  TelemetryHub hub{tokens, usage, clock};
   std::shared_ptr<Link> link = std::make_shared<Link>();
   int read_on = 0;
 
@@ -73,7 +76,7 @@ struct HubWorld {
 TEST_CASE("batches are applied once and acknowledged") {
   HubWorld w;
   w.hub.start();
-  w.hub.opened(w.link, "t1");
+  w.hub.opened(w.link, {"t1", ""});
   w.report(batch("n1", 1, 10));
   w.report(batch("n1", 2, 20));
   w.report(batch("n1", 1, 10));
@@ -89,7 +92,7 @@ TEST_CASE("a batch that could not be applied is not acknowledged, and ends the s
   HubWorld w;
   w.usage.fail = true;
   w.hub.start();
-  w.hub.opened(w.link, "t1");
+  w.hub.opened(w.link, {"t1", ""});
   w.report(batch("n1", 1, 10));
   w.report(batch("n1", 2, 10));
   w.hub.stop();
@@ -101,13 +104,13 @@ TEST_CASE("reports need the token of the node that they speak for") {
   HubWorld w;
   w.hub.start();
   SECTION("unknown token") {
-    w.hub.opened(w.link, "t9");
+    w.hub.opened(w.link, {"t9", ""});
     w.report(batch("n1", 1, 10));
     w.hub.stop();
     CHECK(w.link->closed.code() == absl::StatusCode::kUnauthenticated);
   }
   SECTION("another node") {
-    w.hub.opened(w.link, "t1");
+    w.hub.opened(w.link, {"t1", ""});
     w.report(batch("n2", 1, 10));
     w.hub.stop();
     CHECK(w.link->closed.code() == absl::StatusCode::kPermissionDenied);
@@ -115,10 +118,44 @@ TEST_CASE("reports need the token of the node that they speak for") {
   CHECK(w.usage.total == 0);
 }
 
+TEST_CASE("a stream of reports ends with the certificate that it began with") {
+  HubWorld w;
+  w.tokens.ends = 1'800'000'000;
+  w.clock.set_wall_ns(INT64_C(1'799'999'999'000'000'000));
+  w.hub.start();
+  w.hub.opened(w.link, {"t1", "a certificate"});
+  w.report(batch("n1", 1, 10));
+  w.hub.stop();
+  CHECK(w.usage.total == 10);
+  CHECK(w.link->closed == unavailable("the control plane is stopping"));
+  HubWorld late;
+  late.tokens.ends = 1'800'000'000;
+  late.clock.set_wall_ns(INT64_C(1'800'000'000'000'000'000));
+  late.hub.start();
+  late.hub.opened(late.link, {"t1", "a certificate"});
+  late.report(batch("n1", 1, 10));
+  late.hub.stop();
+  CHECK(late.usage.total == 0);
+  CHECK(message_of(late.link->closed).find("certificate") != std::string::npos);
+}
+
+TEST_CASE("the reports of a node that is let in no longer end at once") {
+  HubWorld w;
+  w.hub.start();
+  w.hub.opened(w.link, {"t1", ""});
+  w.hub.end_node("n2", unauthenticated("revoked"));
+  w.report(batch("n1", 1, 10));
+  w.hub.end_node("n1", unauthenticated("revoked"));
+  w.report(batch("n1", 2, 10));
+  w.hub.stop();
+  CHECK(w.usage.total == 10);
+  CHECK(w.link->closed == unauthenticated("revoked"));
+}
+
 TEST_CASE("the last metrics of a node are remembered") {
   HubWorld w;
   w.hub.start();
-  w.hub.opened(w.link, "t1");
+  w.hub.opened(w.link, {"t1", ""});
   v1::NodeReport report;
   report.set_node("n1");
   report.mutable_metrics()->set_connections(3);

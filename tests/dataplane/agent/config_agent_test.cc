@@ -1,5 +1,8 @@
 #include "dataplane/agent/config_agent.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <deque>
@@ -8,6 +11,7 @@
 #include <thread>
 
 #include "agent_support.h"
+#include "common/crypto/issuing.h"
 #include "dataplane/agent/last_good.h"
 #include "dataplane/agent/node_token.h"
 
@@ -31,6 +35,24 @@ struct Control {
     std::unique_lock lock(mu);
     return changed.wait_for(lock, std::chrono::seconds(60), pred);
   }
+  std::vector<std::string> renewals;  // token of each
+  absl::Status renew_answer;
+  CaPair ca;  // empty: there is none
+  int64_t begins = 0, ends = 0;  // of the next certificate, Unix seconds
+
+  // As a control plane with a CA does.
+  void issue(const std::string& request, std::string& certificate, std::string& ca_out) {
+    IssueTerms terms;
+    terms.name = "n1";
+    terms.client = true;
+    terms.not_before = begins;
+    terms.not_after = ends;
+    auto made = issue_certificate(ca, request, terms);
+    if (!made.ok()) return;
+    certificate = made->certificate;
+    ca_out = ca.certificate;
+  }
+
   bool wait_opens(size_t n) {
     return wait([&] { return tokens.size() >= n && events != nullptr; });
   }
@@ -108,11 +130,24 @@ struct Control {
 class Channel final : public SyncChannel {
  public:
   explicit Channel(Control& to) : to_(to) {}
-  absl::StatusOr<std::string> join(const std::string& join_token, const std::string& node) override {
+  absl::StatusOr<v1::JoinResponse> join(const std::string& join_token, const std::string& node, const std::string& request) override {
     std::lock_guard lock(to_.mu);
     to_.joins.push_back(node + " " + join_token);  // checked by the test: Catch2's macros are for one thread
     to_.changed.notify_all();
-    return to_.join_answer;
+    if (!to_.join_answer.ok()) return to_.join_answer.status();
+    v1::JoinResponse out;
+    out.set_node_token(*to_.join_answer);
+    if (!request.empty()) to_.issue(request, *out.mutable_certificate(), *out.mutable_ca());
+    return out;
+  }
+  absl::StatusOr<v1::RenewResponse> renew(const std::string& token, const std::string& request) override {
+    std::lock_guard lock(to_.mu);
+    to_.renewals.push_back(token);
+    to_.changed.notify_all();
+    if (absl::Status answer = std::exchange(to_.renew_answer, absl::OkStatus()); !answer.ok()) return answer;
+    v1::RenewResponse out;
+    to_.issue(request, *out.mutable_certificate(), *out.mutable_ca());
+    return out;
   }
   void open(const std::string& token, SyncEvents& events) override {
     std::lock_guard lock(to_.mu);
@@ -143,6 +178,10 @@ struct World {
   Config config;
   Records records;
   std::unique_ptr<ConfigAgent> agent;
+  // Of a control channel with TLS.
+  std::shared_ptr<IdentityHolder> identity;
+  std::string ca_file;
+  ManualClock clock;
 
   World() {
     REQUIRE(write_durably(dir.path() + "/join", "join-token\n").ok());
@@ -157,6 +196,9 @@ struct World {
     o.control = "control:1";
     o.join_token_file = dir.path() + "/join";
     o.make_channel = [this](const std::string&) { return std::make_unique<Channel>(control); };
+    o.identity = identity;
+    o.control_ca_file = ca_file;
+    if (identity) o.clock = &clock;
     o.heartbeat_ms = 5;
     o.backoff_min_ms = 1;
     o.backoff_max_ms = 2;
@@ -513,4 +555,151 @@ TEST_CASE("a node needs a name and a state directory") {
   options = w.options();
   options.node.clear();
   CHECK_FALSE(w.agent->start(options, w.sink).ok());
+}
+
+namespace {
+
+constexpr int64_t kTlsNow = 1'800'000'000;
+
+// A control plane with a CA, which the join token's file names.
+struct TlsWorld : World {
+  TlsWorld() {
+    identity = std::make_shared<IdentityHolder>();
+    clock.set_wall_ns(kTlsNow * 1'000'000'000);
+    control.ca = *make_ca("first", kTlsNow - 1000, kTlsNow + 1'000'000);
+    certify(kTlsNow, kTlsNow + 900);
+    REQUIRE(write_durably(dir.path() + "/join", "join-token\n" + control.ca.certificate).ok());
+  }
+  void certify(int64_t begins, int64_t ends) {
+    std::lock_guard lock(control.mu);
+    control.begins = begins;
+    control.ends = ends;
+  }
+  ControlIdentity shown() const { return *identity->current().identity; }
+  bool said(const std::string& words) {
+    for (int i = 0; i < 60'000; ++i) {
+      if (agent->status().last_error.find(words) != std::string::npos) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("over TLS a node joins with a key of its own, and keeps key, certificate and CA in one file") {
+  TlsWorld w;
+  w.connect();
+  ControlIdentity shown = w.shown();
+  CHECK(shown.ca == w.control.ca.certificate);
+  CHECK(is_issued_by(shown.certificate, shown.ca));
+  CHECK(shown.not_after == kTlsNow + 900);
+  struct stat info {};
+  REQUIRE(::stat(identity_path(w.dir.path()).c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777) == 0600);
+  auto kept = read_identity(w.dir.path());
+  REQUIRE(kept.ok());
+  CHECK(*kept == shown);
+  w.restart();
+  REQUIRE(w.control.wait_opens(2));
+  CHECK(w.control.joins.size() == 1);
+  CHECK(w.shown() == shown);
+}
+
+TEST_CASE("a certificate is renewed before it ends, and the stream begins anew with it; a renewal that fails is tried again") {
+  TlsWorld w;
+  w.certify(kTlsNow - 800, kTlsNow + 3);  // two thirds are over
+  w.control.renew_answer = unavailable("not now");
+  w.start();
+  REQUIRE(w.control.wait_opens(1));
+  std::string first = w.shown().serial;
+  w.certify(kTlsNow, kTlsNow + 900);
+  w.control.welcome();
+  REQUIRE(w.control.wait_opens(2));
+  CHECK(w.control.renewals == std::vector<std::string>{"node-token", "node-token"});
+  CHECK(w.control.joins.size() == 1);
+  CHECK(w.shown().serial != first);
+  CHECK(read_identity(w.dir.path())->serial == w.shown().serial);
+  w.control.welcome();
+  w.control.hello();
+  REQUIRE(w.control.wait([&] { return std::any_of(w.control.received.begin(), w.control.received.end(), [](const auto& m) { return m.has_heartbeat(); }); }));
+  CHECK(w.agent->status().certificate_ends == kTlsNow + 900);
+}
+
+TEST_CASE("a node whose certificate has ended joins anew") {
+  TlsWorld w;
+  w.connect();
+  w.agent->stop();
+  w.clock.set_wall_ns((kTlsNow + 1000) * 1'000'000'000);
+  w.certify(kTlsNow + 1000, kTlsNow + 2000);
+  w.restart();
+  REQUIRE(w.control.wait_opens(2));
+  CHECK(w.control.joins.size() == 2);
+  CHECK(w.shown().not_after == kTlsNow + 2000);
+}
+
+TEST_CASE("a certificate is not shown to a control plane with another CA") {
+  TlsWorld w;
+  w.connect();
+  w.agent->stop();
+  {
+    std::lock_guard lock(w.control.mu);
+    w.control.ca = *make_ca("second", kTlsNow - 1000, kTlsNow + 1'000'000);
+  }
+  w.ca_file = w.dir.path() + "/ca.pem";
+  REQUIRE(write_durably(w.ca_file, w.control.ca.certificate).ok());
+  w.restart();
+  REQUIRE(w.control.wait_opens(2));
+  CHECK(w.control.joins.size() == 2);
+  CHECK(w.shown().ca == w.control.ca.certificate);
+}
+
+TEST_CASE("a damaged identity is as good as none") {
+  TlsWorld w;
+  w.connect();
+  w.agent->stop();
+  REQUIRE(write_durably(identity_path(w.dir.path()), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").ok());
+  w.restart();
+  REQUIRE(w.control.wait_opens(2));
+  CHECK(w.control.joins.size() == 2);
+}
+
+TEST_CASE("an answer whose certificate does not fit is not kept") {
+  TlsWorld w;
+  w.certify(kTlsNow, kTlsNow);  // makes none
+  w.start();
+  CHECK(w.said("the control plane's answer"));
+  CHECK(absl::IsNotFound(read_identity(w.dir.path()).status()));
+  CHECK(w.control.tokens.empty());
+}
+
+TEST_CASE("beyond this machine a control plane is not dialled without its CA") {
+  TlsWorld w;
+  REQUIRE(write_durably(w.dir.path() + "/join", "join-token\n").ok());
+  w.start();
+  CHECK(w.said("--control-ca-file"));
+  CHECK(w.control.joins.empty());
+  CHECK(is_loopback_control("127.0.0.1:1"));
+  CHECK(is_loopback_control("[::1]:1"));
+  CHECK(is_loopback_control("localhost:1"));
+  CHECK_FALSE(is_loopback_control("10.0.0.1:1"));
+  CHECK_FALSE(is_loopback_control("localhost.example.com:1"));
+}
+
+TEST_CASE("the file of a join token holds a token, and may hold CA certificates") {
+  test::TempDir dir;
+  const std::string path = dir.path() + "/join", ca = make_ca("a", 0, 10)->certificate;
+  REQUIRE(write_durably(path, "token\n" + ca).ok());
+  auto read = read_join_file(path);
+  REQUIRE(read.ok());
+  CHECK(read->token == "token");
+  CHECK(read->ca == ca);
+  for (const std::string& text : {std::string(), ca, "two words\n" + ca, std::string("token\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")}) {
+    REQUIRE(write_durably(path, text).ok());
+    CHECK(absl::IsInvalidArgument(read_join_file(path).status()));
+  }
+  REQUIRE(write_durably(path, "token\n" + ca).ok());
+  REQUIRE(::chmod(path.c_str(), 0644) == 0);
+  CHECK(message_of(read_join_file(path).status()).find("readable by others") != std::string::npos);
+  CHECK(read_ca_file(path).ok());
 }

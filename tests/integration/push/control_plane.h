@@ -22,18 +22,19 @@ namespace gw::push_test {
 
 class MemoryTokens final : public NodeTokens {
  public:
-  absl::StatusOr<std::string> join(std::string_view join_token, std::string_view node) override {
+  absl::StatusOr<NodeGrant> join(std::string_view join_token, std::string_view node, std::string_view) override {
     if (join_token != "join-token") return unauthenticated("unknown join token");
     std::lock_guard lock(mu_);
     std::string token = "token-of-" + std::string(node);
     nodes_[token] = node;
-    return token;
+    return NodeGrant{token, "", ""};
   }
-  absl::StatusOr<std::string> node_of(std::string_view token) override {
+  absl::StatusOr<NodeGrant> renew(const NodeCredentials&, std::string_view) override { return unauthenticated("no certificates here"); }
+  absl::StatusOr<NodeIdentity> node_of(const NodeCredentials& shown) override {
     std::lock_guard lock(mu_);
-    auto at = nodes_.find(std::string(token));
+    auto at = nodes_.find(shown.token);
     if (at == nodes_.end()) return unauthenticated("unknown node token");
-    return at->second;
+    return NodeIdentity{at->second, "", 0};
   }
   std::vector<std::string> known_nodes() override {
     std::lock_guard lock(mu_);
@@ -122,14 +123,19 @@ class Switch final : public NodeLinkHandler {
     std::lock_guard lock(mu_);
     to_ = to;
   }
-  void join(std::string token, std::string node, JoinDone done) override {
+  void join(std::string token, v1::JoinRequest request, GrantDone done) override {
     std::lock_guard lock(mu_);
-    if (to_) to_->join(std::move(token), std::move(node), std::move(done));
+    if (to_) to_->join(std::move(token), std::move(request), std::move(done));
     else done(unavailable("away"));
   }
-  void opened(std::shared_ptr<NodeLink> link, std::string token) override {
+  void renew(NodeCredentials shown, v1::RenewRequest request, GrantDone done) override {
     std::lock_guard lock(mu_);
-    if (to_) to_->opened(std::move(link), std::move(token));
+    if (to_) to_->renew(std::move(shown), std::move(request), std::move(done));
+    else done(unavailable("away"));
+  }
+  void opened(std::shared_ptr<NodeLink> link, NodeCredentials shown) override {
+    std::lock_guard lock(mu_);
+    if (to_) to_->opened(std::move(link), std::move(shown));
     else link->close(unavailable("away"));
   }
   void received(std::shared_ptr<NodeLink> link, v1::FromNode message, Done done) override {

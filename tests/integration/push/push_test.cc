@@ -65,7 +65,7 @@ struct TestNode {
     options.state_dir = dir.path();
     options.control = control;
     options.join_token_file = dir.path() + "/join";
-    options.make_channel = make_grpc_sync_channel;
+    options.make_channel = [](const std::string& to) { return make_grpc_sync_channel(to); };
     options.backoff_min_ms = 5;
     options.backoff_max_ms = 50;
     absl::Status status = agent->start(options, sink);
@@ -203,7 +203,7 @@ TEST_CASE("a stranger is refused, clearly") {
   TempDir dir;
   FakeSink sink;
   auto channel = make_grpc_sync_channel(control.address());
-  auto token = channel->join("wrong", "n1");
+  auto token = channel->join("wrong", "n1", "");
   CHECK(token.status().code() == absl::StatusCode::kUnauthenticated);
   CHECK(message_of(token.status()) == "unknown join token");
 

@@ -62,9 +62,9 @@ UsageClientOptions options(ControlPlane& control) {
   UsageClientOptions out;
   out.node = "n1";
   out.control = control.address();
-  out.token = [token = *control.tokens.join("join-token", "n1")] { return token; };
+  out.token = [token = control.tokens.join("join-token", "n1", "")->token] { return token; };
   out.metrics = [](v1::MetricsReport& report) { report.set_connections(3); };
-  out.make_channel = make_grpc_telemetry_channel;
+  out.make_channel = [](const std::string& to) { return make_grpc_telemetry_channel(to); };
   out.usage_interval_ms = 10;
   out.metrics_interval_ms = 10;
   out.backoff_min_ms = 1;
