@@ -8,7 +8,6 @@ const std::vector<FutureName>& future_names() {
       {"Object", "Slo"},
       {"Listener", "http3"},
       {"ListenerTls", "earlyData"},
-      {"RouteSpec", "grpcWeb"},
       {"ApiSpec", "lifecycle"},
       {"ApiSpec", "openapi"},
       {"ApiSpec", "portal"},
