@@ -19,8 +19,8 @@ build_packages=(
   # Certificates of tests and of the demonstration.
   openssl
   # Tests: the framework; ps and ss, by which system tests look at processes and sockets; HTTP/2 clients: nghttp and h2load, and
-  # one in Python, which brings HPACK along.
-  catch2 procps iproute2 nghttp2-client python3-h2
+  # one in Python, which brings HPACK along; gRPC's clients and servers in Python.
+  catch2 procps iproute2 nghttp2-client python3-h2 python3-grpcio
 )
 sanitizer_packages=(
   # The compiler of the presets asan, tsan, fuzz and clang; llvm-14 brings llvm-symbolizer, without

@@ -38,6 +38,7 @@ std::string path_text(const v1::PathMatch& path) {
   if (!path.exact().empty()) return "exact " + path.exact();
   if (!path.prefix().empty()) return "prefix " + path.prefix();
   if (!path.template_().empty()) return "template " + path.template_();
+  if (path.has_grpc()) return "gRPC " + path.grpc().service() + (path.grpc().method().empty() ? "" : "/" + path.grpc().method());
   return "regex " + path.regex();
 }
 
@@ -56,7 +57,7 @@ std::string route_summary(const v1::RouteSpec& spec) {
   std::string out = joined(spec.match().methods(), "|");
   if (!out.empty()) out += " ";
   if (!spec.match().host().empty()) out += spec.match().host() + " ";
-  return out + path_text(spec.match().path()) + " -> " + target_text(spec.to());
+  return out + path_text(spec.match().path()) + " -> " + target_text(spec.to()) + (spec.grpc_web() ? ", gRPC-Web" : "");
 }
 
 std::string policy_summary(const v1::PolicySpec& spec) {

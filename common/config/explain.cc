@@ -377,7 +377,8 @@ absl::StatusOr<std::string> explain(std::string_view query) {
   if (Reason reason = parse_reason(upper(query)); reason != Reason::kNone) {
     const ReasonInfo& about = info(reason);
     return std::string(about.name) + "  " + std::to_string(about.status) + " " +
-           std::string(about.title) + "\n\n" + wrap(about.explanation, 0);
+           std::string(about.title) + "\n\n" + wrap(about.explanation, 0) + "\nTo gRPC calls: status " +
+           std::string(grpc_status_label(about.grpc)) + ", " + std::string(grpc_status_name(about.grpc)) + ".\n";
   }
   std::vector<std::string> parts = split(query);
   std::string kind = find_kind(parts[0]);

@@ -7,7 +7,6 @@ const std::vector<FutureName>& future_names() {
       {"Object", "Migration"},
       {"Object", "Slo"},
       {"Listener", "http3"},
-      {"RouteSpec", "grpcWeb"},
       {"ApiSpec", "lifecycle"},
       {"ApiSpec", "openapi"},
       {"ApiSpec", "portal"},

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/http/grpc_status.h"
+
 namespace gw {
 
 enum class Reason : uint8_t {
@@ -52,6 +54,7 @@ enum class Reason : uint8_t {
 struct ReasonInfo {
   std::string_view name;   // NO_ROUTE
   int status;              // of the answer, where nothing says otherwise
+  GrpcStatus grpc;         // the same to gRPC calls
   std::string_view title;  // of the problem document
   std::string_view explanation;  // `gwctl explain NO_ROUTE`
 };

@@ -17,6 +17,7 @@ std::string_view metric_type_name(MetricType type) {
 std::span<const MetricInfo> all_metrics() {
   static constexpr MetricInfo kAll[] = {
       metric::kHttpRequests,
+      metric::kGrpcRequests,
       metric::kHttpRequestDuration,
       metric::kUpstreamDuration,
       metric::kOverhead,

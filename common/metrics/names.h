@@ -25,6 +25,7 @@ inline constexpr MetricType kC = MetricType::kCounter, kG = MetricType::kGauge, 
 
 // Requests
 inline constexpr MetricInfo kHttpRequests{"gw_http_requests_total", kC, "Requests answered, by status code and the reason of answers that the gateway made itself.", "api,route,method,code,reason"};
+inline constexpr MetricInfo kGrpcRequests{"gw_grpc_requests_total", kC, "gRPC calls by their status, 0 to 16; unknown: the upstream's answer ended without one.", "api,route,grpc_status"};
 inline constexpr MetricInfo kHttpRequestDuration{"gw_http_request_duration_seconds", kH, "Time from a request's head to the end of its response.", "api,route"};
 inline constexpr MetricInfo kUpstreamDuration{"gw_upstream_duration_seconds", kH, "Time of one attempt at an upstream, from connecting to the response's end.", "upstream"};
 inline constexpr MetricInfo kOverhead{"gw_overhead_seconds", kH, "The gateway's own time per request, without waiting for client or upstream.", ""};

@@ -61,6 +61,10 @@ void describe_route(const Catalog& now, const v1::Object& route, Facts& facts) {
     for (const std::string& origin : route.route().websocket().origins()) from += (from.empty() ? "" : ", ") + origin;
     facts.add("websocket", "from " + (from.empty() ? "its own host" : from));
   }
+  if (const v1::PathMatch& path = route.route().match().path(); path.has_grpc()) {
+    facts.add("grpc", path.grpc().service() + (path.grpc().method().empty() ? ", all methods" : "/" + path.grpc().method()));
+  }
+  if (route.route().grpc_web()) facts.add("grpcWeb", "gRPC-Web requests go on as gRPC");
   if (const v1::RouteTarget& to = route.route().to(); to.has_mirror()) {
     const v1::Object* mirror = now.referenced(route, v1::Object::kUpstream, to.mirror().upstream());
     facts.add("mirror", format_percent(to.mirror().percent_ppm()) + " to " +

@@ -90,7 +90,28 @@ void check_forwards(const CheckContext& c, const v1::Object& route) {
     c.out.error("GW1320", key_of(route).label(), path, what).set_cure("forward with `upstream` or `split`, or leave it out");
   };
   if (to.has_mirror()) refuse("spec.to.mirror", "the route answers by itself: there is no request to copy");
+  if (route.route().grpc_web()) refuse("spec.grpcWeb", "the route answers by itself: there is no upstream to translate for");
   if (route.route().has_websocket()) refuse("spec.websocket", "the route answers by itself: no upstream could agree to a WebSocket");
+}
+
+// gRPC needs HTTP/2 on the upstream's side: without it no call through the Route could succeed.
+void check_grpc(const CheckContext& c, const v1::Object& route) {
+  const v1::RouteSpec& spec = route.route();
+  if (!spec.grpc_web() && !spec.match().path().has_grpc()) return;
+  auto look = [&](const std::string& name, const std::string& path) {
+    const v1::Object* upstream = c.catalog.referenced(route, v1::Object::kUpstream, name);
+    if (!upstream) return;
+    v1::UpstreamSpec::Protocol protocol = upstream->upstream().protocol();
+    if (protocol == v1::UpstreamSpec::PROTOCOL_HTTP2 || protocol == v1::UpstreamSpec::PROTOCOL_AUTO) return;
+    std::string what = key_of(*upstream).text() + " speaks HTTP/1.1, and gRPC needs HTTP/2";
+    Diagnostic& d = spec.grpc_web() ? c.out.error("GW1321", key_of(route).label(), path, "grpcWeb: " + what)
+                                    : c.out.warning("GW2023", key_of(route).label(), path, "match.path.grpc: " + what);
+    d.set_cure("set `protocol: http2` in the Upstream, or `auto` with https:// targets");
+    d.add_related(key_of(*upstream).full_name());
+  };
+  const v1::RouteTarget& to = spec.to();
+  if (!to.upstream().empty()) look(to.upstream(), "spec.to.upstream");
+  for (int i = 0; i < to.split_size(); ++i) look(to.split(i).upstream(), "spec.to.split[" + std::to_string(i) + "].upstream");
 }
 
 }  // namespace
@@ -159,6 +180,7 @@ void check_route(const CheckContext& c, const v1::Object& route) {
   check_policy_list(c, route, "spec.auth", spec.auth(), true);
   check_split(c, route);
   check_forwards(c, route);
+  check_grpc(c, route);
   if (auto match = c.matches.get(route); !match.ok()) c.out.error("GW1307", label, "spec", message_of(match.status()));
   const v1::Object* api = c.catalog.referenced(route, v1::Object::kApi, spec.api());
   if (!api) return;

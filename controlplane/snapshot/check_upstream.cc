@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "common/http/address.h"
+#include "common/http/grpc_status.h"
 #include "common/http/target_address.h"
 #include "controlplane/snapshot/check.h"
 
@@ -110,6 +111,22 @@ std::string public_host(const Catalog& catalog, const v1::Object& upstream) {
   return "";
 }
 
+void check_grpc_statuses(const CheckContext& c, const v1::Object& upstream) {
+  const v1::UpstreamSpec& spec = upstream.upstream();
+  ObjectLabel label = key_of(upstream).label();
+  for (int i = 0; i < spec.retries().grpc_statuses_size(); ++i) {
+    const std::string& name = spec.retries().grpc_statuses(i);
+    GrpcStatus status = grpc_status_named(name);
+    if (status != GrpcStatus::kNone && status != GrpcStatus::kOk && status != GrpcStatus::kCancelled) continue;
+    c.out.error("GW1431", label, "spec.retries.grpcStatuses[" + std::to_string(i) + "]", "\"" + name + "\" is no status that could be tried again")
+        .set_cure("write unavailable, resource-exhausted or another of gRPC's, in lower case with hyphens, but ok and cancelled");
+  }
+  bool http2 = spec.protocol() == v1::UpstreamSpec::PROTOCOL_HTTP2 || spec.protocol() == v1::UpstreamSpec::PROTOCOL_AUTO;
+  if (spec.retries().grpc_statuses().empty() || http2) return;
+  c.out.error("GW1437", label, "spec.retries.grpcStatuses", "gRPC is spoken over HTTP/2 alone")
+      .set_cure("set `protocol: http2`, or `auto` with https:// targets");
+}
+
 }  // namespace
 
 void check_upstream(const CheckContext& c, const v1::Object& upstream) {
@@ -119,6 +136,7 @@ void check_upstream(const CheckContext& c, const v1::Object& upstream) {
     check_target(key_of(upstream).label(), "spec.targets[" + std::to_string(i) + "].url", targets[i].url(), c.options, c.out);
     some_weight = some_weight || !targets[i].has_weight() || targets[i].weight() > 0;
   }
+  check_grpc_statuses(c, upstream);
   const v1::Discovery& discovery = upstream.upstream().discovery();
   if (is_metadata(discovery.dns(), std::nullopt)) {
     c.out.error("GW1414", key_of(upstream).label(), "spec.discovery.dns", discovery.dns() + " is a cloud's metadata service")

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/exchange/exchange.h"
+#include "dataplane/exchange/grpc.h"
 #include "dataplane/exchange/mirror.h"
 #include "dataplane/snapshot/forward.h"
 
@@ -27,7 +28,7 @@ AttemptResult Exchange::result_of(const ProxyError& error) {
 void Exchange::plan_replay() {
   const RetryConfig& config = upstream_config_->retry;
   replaying_ = request_.has_body && config.configured && config.tries > 0 && config.body_bytes > 0 &&
-               request_.content_length <= static_cast<int64_t>(config.body_bytes) && (config.on_connect || method_allows_retry());
+               request_.content_length <= static_cast<int64_t>(config.body_bytes) && (config.on_connect || method_allows_retry() || (grpc_ != nullptr && config.grpc_statuses != 0));
 }
 
 void Exchange::keep_for_replay(std::string_view piece, bool last, const HeaderList* trailers) {
@@ -88,8 +89,12 @@ Exchange::Tried Exchange::attempt() {
   }
   record_.target = arena_.copy(upstream_->target());
   // Trailers do not cross from one version to the other.
-  if (request_.wants_trailers && upstream_->http2() != downstream_->connection().http2) request_.wants_trailers = false;
+  if (request_.wants_trailers && upstream_->http2() != downstream_->connection().http2 && (grpc_ == nullptr || grpc_->web == nullptr)) {
+    request_.wants_trailers = false;
+  }
+  if (grpc_ != nullptr) tell_deadline(ask.now_ns);
   upstream_->send_head(request_);
+  if (grpc_ != nullptr) call_connected();
   if (ctx_.route->mirror() != nullptr && record_.attempts == 1) {
     mirror_ = env_.mirrors->begin(*ctx_.route, *tables_->tables.snapshot, request_);
   }
@@ -182,7 +187,7 @@ void Exchange::on_upstream_failed(const ProxyError& error) {
   if (error.retry != ProxyError::Retry::kSafe && error.reason != Reason::kUpstreamTimeout) record_.reached_upstream = true;
   if (hedge_ != nullptr && hedge_->running()) {  // the second try has become the only one
     hedge_->take_over();
-    if (!timer_.armed()) env_.loop->arm(timer_, first_byte_ms_);
+    if (!timer_.armed()) wait_for(first_byte_ms_);
     return;
   }
   if (!may_retry(error)) {
@@ -255,7 +260,7 @@ void Exchange::attempt_ended(AttemptResult result, int64_t now_ns) {
     env_.stats->attempt(*upstream_config_, result, now_ns - attempt_ns_);
   }
   env_.stats->zone_bytes(UpstreamPool::zone_of(attempt_), record_.request_bytes, record_.response_bytes);
-  env_.pool->ended(attempt_, result, response_.status, now_ns);
+  env_.pool->ended(attempt_, result, judged_status(), now_ns);
 }
 
 void Exchange::release_upstream() {

@@ -6,6 +6,7 @@
 namespace gw {
 
 void Exchange::request_body(std::string_view piece, bool last, const HeaderList* trailers) {
+  if (grpc_ != nullptr && !decode_call(piece, last)) return;
   if (request_pipe_ == nullptr) {
     send_upstream(piece, last, trailers);
     return;
@@ -55,7 +56,7 @@ void Exchange::forward_piped(bool last, const HeaderList* trailers) {
   } else if (downstream_paused_ && !request_done_) {
     downstream_paused_ = false;
     downstream_->resume_request();
-    env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+    wait_for_request();
   }
 }
 
@@ -81,7 +82,7 @@ void Exchange::pipe_response(Decision d, bool last, const HeaderList* trailers) 
     return;
   }
   if (response_head_held_ && (last || !piped_.empty())) {
-    if (last && response_.has_body && response_.content_length < 0) response_.content_length = static_cast<int64_t>(piped_.size());
+    if (last && response_.has_body && response_.content_length < 0 && grpc_ == nullptr) response_.content_length = static_cast<int64_t>(piped_.size());
     send_response_head();
   }
   if (!held_.empty()) {
@@ -123,7 +124,7 @@ void Exchange::on_request_spliced(uint64_t bytes, bool last, bool full) {
     return;
   }
   downstream_paused_ = full;
-  env_.loop->arm(timer_, full ? idle_ms_ : ctx_.route->body_idle_ms);
+  wait_for(full ? idle_ms_ : body_idle_ms_);
 }
 
 void Exchange::splice_response() {
@@ -142,7 +143,7 @@ void Exchange::on_response_spliced(uint64_t bytes, bool last, bool full) {
     return;
   }
   upstream_paused_ = full;
-  env_.loop->arm(timer_, full ? kClientStallMs : idle_ms_);
+  wait_for(full ? kClientStallMs : idle_ms_);
 }
 
 }  // namespace gw

@@ -1,5 +1,7 @@
 #include "dataplane/exchange/exchange.h"
 
+#include "dataplane/exchange/grpc.h"
+#include "dataplane/exchange/grpc_web.h"
 #include "dataplane/exchange/mirror.h"
 #include "dataplane/policy/rate_table.h"
 #include "dataplane/snapshot/directory.h"
@@ -21,7 +23,7 @@ namespace gw {
 //   on_request_data   body, through the pipe        → send_upstream
 //   on_response_head  policies in reverse           → send_response_head
 //   on_response_data  body, through the pipe        → send_downstream → finish
-//                     admission.cc: who is not let in; bodies.cc: the pipes
+//                     admission.cc: who is not let in; bodies.cc: the pipes; grpc_call.cc: what is gRPC's
 //
 // A WebSocket leaves it at on_response_head: websocket.cc. Copies for a mirror are made on the way to the upstream: mirror.h.
 //
@@ -70,6 +72,7 @@ void Exchange::recycle() {
   avoid_ = nullptr;
   tunnel_.reset();
   hedge_.reset();
+  grpc_.reset();
   request_pipe_.reset();
   response_pipe_.reset();
   held_.clear();
@@ -100,6 +103,7 @@ void Exchange::begin(int64_t now_ns) {
   }
   ctx_.client = ctx_.peer_trusted ? client_address(request_, peer, ctx_.gateway->trusted_proxies) : peer;
   ids_ = make_ids(request_, ctx_.peer_trusted, *env_.random, arena_);
+  if (request_.headers.maybe_has(HeaderId::kContentType)) recognise_call();
 }
 
 void Exchange::on_request_head() {
@@ -149,6 +153,7 @@ void Exchange::on_request_head() {
     return;
   }
   if (found.route->request_ms > 0) env_.loop->arm(total_timer_, found.route->request_ms);
+  if ((grpc_ != nullptr || found.route->grpc_web()) && !admit_call()) return;
   decided(pipeline_.run(ctx_));
 }
 
@@ -224,6 +229,8 @@ void Exchange::prepare_forward(uint32_t upstream_index) {
   step_ = Step::kForward;
   first_byte_ms_ = ctx_.route->first_byte_ms > 0 ? ctx_.route->first_byte_ms : upstream_config_->first_byte_ms;
   idle_ms_ = ctx_.route->idle_ms > 0 ? ctx_.route->idle_ms : upstream_config_->idle_ms;
+  body_idle_ms_ = ctx_.route->body_idle_ms;
+  if (grpc_ != nullptr) prepare_call();
   add_forwarded(request_, downstream_->connection(), ctx_.peer_trusted, ctx_.over_tls, ids_, ctx_.identity,
                 downstream_->connection().http2    ? ctx_.gateway->via_http2
                 : downstream_->connection().http10 ? ctx_.gateway->via_http10
@@ -255,7 +262,7 @@ void Exchange::send_request_on() {
     request_sent();
     return;
   }
-  env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  wait_for_request();
   if (!held_.empty() || held_last_) {
     std::string held;
     held.swap(held_);
@@ -284,7 +291,7 @@ void Exchange::on_request_data(std::string_view piece, bool last, const HeaderLi
     held_last_ = held_last_ || last;
     return;
   }
-  if (!last && !downstream_paused_) env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+  if (!last && !downstream_paused_) wait_for_request();
   request_body(piece, last, trailers);
 }
 
@@ -299,15 +306,18 @@ void Exchange::send_upstream(std::string_view piece, bool last, const HeaderList
   } else if (upstream_->queued() > (upstream_->connected() ? kHighWater : 0) && !downstream_paused_) {
     downstream_paused_ = true;
     downstream_->pause_request();
-    env_.loop->arm(timer_, upstream_->connected() ? idle_ms_ : upstream_config_->connect_ms + kClientStallMs);
+    wait_for(upstream_->connected() ? idle_ms_ : upstream_config_->connect_ms + kClientStallMs);
   }
 }
 
 void Exchange::request_sent() {
   request_forwarded_ = true;
-  if (response_begun_) return;
+  if (response_begun_) {
+    if (grpc_ != nullptr && !upstream_paused_) wait_for(idle_ms_);
+    return;
+  }
   int64_t per_try_ms = upstream_config_->retry.per_try_ms;
-  env_.loop->arm(timer_, per_try_ms > 0 && per_try_ms < first_byte_ms_ ? per_try_ms : first_byte_ms_);
+  wait_for(per_try_ms > 0 && (per_try_ms < first_byte_ms_ || first_byte_ms_ == 0) ? per_try_ms : first_byte_ms_);
   if (upstream_config_->retry.hedge_after_ms > 0) arm_hedge();
 }
 
@@ -318,10 +328,11 @@ void Exchange::on_request_read_done() {
 }
 
 void Exchange::on_upstream_drained() {
+  if (grpc_ != nullptr && upstream_ != nullptr && step_ == Step::kForward) call_connected();
   if (downstream_paused_ && step_ == Step::kForward && !request_done_) {
     downstream_paused_ = false;
     downstream_->resume_request();
-    env_.loop->arm(timer_, ctx_.route->body_idle_ms);
+    wait_for_request();
   }
 }
 
@@ -333,6 +344,10 @@ void Exchange::on_response_head() {
   record_.reached_upstream = true;
   if (hedge_ != nullptr && !hedge_gives_way()) return;
   if (!upstream_config_->retry.statuses.empty() && retry_status()) return;
+  if (grpc_ != nullptr) {
+    if (upstream_config_->retry.grpc_statuses != 0 && retry_call()) return;
+    call_answered();
+  }
   remove_connection_fields(response_.headers);
   response_.headers.add("via", response_.http2 ? ctx_.gateway->via_http2 : response_.http10 ? ctx_.gateway->via_http10 : ctx_.gateway->via_http11,
                         HeaderId::kVia);
@@ -378,6 +393,7 @@ void Exchange::on_response_data(std::string_view piece, bool last, const HeaderL
 
 void Exchange::send_downstream(std::string_view piece, bool last, const HeaderList* trailers) {
   record_.response_bytes += piece.size();
+  if (grpc_ != nullptr && !call_piece(piece, last, trailers)) return;
   downstream_->send_data(piece, last, request_.wants_trailers ? trailers : nullptr);
   if (last) {
     int64_t now_ns = env_.clock->mono_ns();
@@ -396,7 +412,7 @@ void Exchange::on_response_read_done() {
   if (step_ == Step::kDone) return;
   downstream_->flush();
   if (step_ != Step::kForward || !response_begun_ || upstream_paused_) return;
-  env_.loop->arm(timer_, idle_ms_);
+  wait_for_response();
   if (response_.content_length >= kSpliceFrom) splice_response();
 }
 
@@ -404,7 +420,7 @@ void Exchange::on_downstream_drained() {
   if (upstream_paused_ && step_ == Step::kForward && upstream_ != nullptr) {
     upstream_paused_ = false;
     upstream_->resume_response();
-    env_.loop->arm(timer_, idle_ms_);
+    wait_for(idle_ms_);
   }
 }
 
@@ -431,6 +447,9 @@ void Exchange::respond(const LocalResponse& local, std::string_view by) {
     body = local.body;
     type = local.content_type;
     if (!sticky_cookie_.empty()) response_.headers.add("set-cookie", sticky_cookie_, HeaderId::kSetCookie);
+  } else if (grpc_ != nullptr) {
+    refuse_call(local, by);
+    response_.headers.add("cache-control", "no-store");
   } else {
     bool html = prefers_html(request_), full = ctx_.gateway != nullptr && ctx_.gateway->full_error_detail;
     problem_.clear();
@@ -440,12 +459,13 @@ void Exchange::respond(const LocalResponse& local, std::string_view by) {
     type = problem_type(html);
     response_.headers.add("cache-control", "no-store");
   }
+  bool call = grpc_ != nullptr && !local.has_own_body;
   bool bodyless = response_.status == 204 || response_.status == 304 || response_.status < 200;
   if (!bodyless && !type.empty()) response_.headers.add("content-type", type, HeaderId::kContentType);
   response_.headers.add("x-request-id", ids_.request_id, HeaderId::kXRequestId);
   response_.headers.add("date", env_.date, HeaderId::kDate);
-  response_.content_length = bodyless ? -1 : static_cast<int64_t>(body.size());
-  response_.has_body = !bodyless && request_.method != Method::kHead;
+  response_.content_length = bodyless || (call && downstream_->connection().http2) ? -1 : static_cast<int64_t>(body.size());
+  response_.has_body = !bodyless && !call && request_.method != Method::kHead;
   if (!response_.has_body) body = {};
   if (ctx_.gateway != nullptr) {
     if (local.has_own_body && pipeline_.wants_response(ctx_)) {
@@ -481,6 +501,10 @@ void Exchange::fail(const ProxyError& error) {
                                                          error.reason == Reason::kRequestTimeout);
     return;
   }
+  if (grpc_ != nullptr) {
+    cut_call(error);
+    return;
+  }
   record_.reason = error.reason;
   downstream_->reset();
   finish();
@@ -488,6 +512,7 @@ void Exchange::fail(const ProxyError& error) {
 
 void Exchange::on_downstream_closed() {
   if (step_ == Step::kDone) return;
+  if (grpc_ != nullptr) grpc_->status = GrpcStatus::kCancelled;
   env_.stats->count(Counter::kClientClosed);
   if (upstream_ != nullptr) {
     record_.reached_upstream = record_.reached_upstream || upstream_->connected();
@@ -526,13 +551,18 @@ void Exchange::timed_out() {
 
 void Exchange::total_timed_out() {
   if (step_ == Step::kDone || step_ == Step::kFree) return;
+  if (grpc_ != nullptr) {
+    if (deadline_is_ahead()) return;
+    grpc_->answer = GrpcStatus::kDeadlineExceeded;
+  }
   env_.stats->count(Counter::kRequestTimeouts);
   if (upstream_ != nullptr) {
     record_.reached_upstream = record_.reached_upstream || upstream_->connected();
     attempt_ended(AttemptResult::kTimeout, env_.clock->mono_ns());
   }
   Reason reason = request_done_ && upstream_config_ != nullptr ? Reason::kUpstreamTimeout : Reason::kRequestTimeout;
-  fail({reason, ProxyError::Retry::kNever, "the request took longer than timeouts.request"});
+  fail({reason, ProxyError::Retry::kNever,
+        grpc_ != nullptr ? "the call took longer than grpc-timeout or timeouts.request" : "the request took longer than timeouts.request"});
 }
 
 void Exchange::finish() { finish(env_.clock->mono_ns()); }
@@ -578,6 +608,7 @@ void Exchange::record(int64_t now_ns) {
     r.upstream_index = upstream_config_->index;
     r.upstream = upstream_config_->name;
   }
+  if (grpc_ != nullptr) r.grpc = grpc_->status == GrpcStatus::kNone ? GrpcStatus::kMissing : grpc_->status;
   r.metered = r.reached_upstream && ctx_.route != nullptr && ctx_.route->metered();
   env_.stats->record(r);
   if (r.metered && env_.usage != nullptr) env_.usage->record(r);

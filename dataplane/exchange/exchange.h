@@ -29,6 +29,7 @@ namespace gw {
 
 class AccessLogBuffer;
 class Exchange;
+struct GrpcCall;
 class MirrorCopy;
 class MirrorSender;
 class RateTable;
@@ -151,6 +152,22 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void try_again();
   void arm_hedge();
   bool hedge_gives_way();
+  // grpc_call.cc
+  void recognise_call();
+  void recognise_web_call();
+  bool admit_call();
+  bool deadline_is_ahead();
+  void prepare_call();
+  void call_connected();
+  void tell_deadline(int64_t now_ns);
+  bool retry_call();
+  void call_answered();
+  bool decode_call(std::string_view& piece, bool last);
+  void note_call_status(const HeaderList* trailers);
+  bool call_piece(std::string_view& piece, bool last, const HeaderList*& trailers);
+  void cut_call(const ProxyError& error);
+  void refuse_call(const LocalResponse& local, std::string_view by);
+  int judged_status() const;
   static AttemptResult result_of(const ProxyError& error);
   void send_again();
   void attempt_settled(AttemptResult result, int64_t now_ns);
@@ -158,6 +175,18 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   void respond(const LocalResponse& local, std::string_view by);
   void refuse(Reason reason, std::string_view detail, int status = 0, bool close = false);
   void fail(const ProxyError& error);
+  // At most so long for the next event; 0: as long as it takes.
+  void wait_for(int64_t ms) {
+    if (ms > 0) env_.loop->arm(timer_, ms);
+    else timer_.cancel();
+  }
+  // Where one direction of a call may be silent, what the other one waits for stays.
+  void wait_for_request() {
+    if (body_idle_ms_ > 0 || !response_begun_) wait_for(body_idle_ms_);
+  }
+  void wait_for_response() {
+    if (idle_ms_ > 0 || request_done_) wait_for(idle_ms_);
+  }
   void timed_out();
   void total_timed_out();
   void finish();
@@ -183,6 +212,7 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   std::unique_ptr<BodyPipe> request_pipe_, response_pipe_;
   std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Hedge> hedge_;  // since a request was sent that may get one
+  std::unique_ptr<GrpcCall> grpc_;  // null: no gRPC call
   MirrorCopy* mirror_ = nullptr;  // takes the request's body
   std::string held_;           // request body that came while a policy paused
   std::string piped_;          // what a pipe gave out
@@ -192,7 +222,8 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   Timer timer_;                // of the step in work
   Timer total_timer_;          // of the whole, where the Route limits it
   int64_t attempt_ns_ = 0;
-  int64_t first_byte_ms_ = 0, idle_ms_ = 0;  // of the Route, else of the Upstream
+  int64_t first_byte_ms_ = 0, idle_ms_ = 0;  // of the Route, else of the Upstream; 0: none
+  int64_t body_idle_ms_ = 0;                 // likewise
   uint32_t log_target_ = UINT32_MAX;
   Step step_ = Step::kFree;
   bool request_done_ = false;      // all of the request has come

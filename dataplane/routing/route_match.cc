@@ -37,16 +37,22 @@ absl::Status template_segments(std::vector<std::string>& segments) {
   return absl::OkStatus();
 }
 
-constexpr const char* kGrpcName = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
+// Letters, digits and `_`; with dots between them where it is a service's.
+bool is_grpc_name(std::string_view name, bool dots) {
+  constexpr const char* kWord = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  if (name.find_first_not_of(std::string(kWord) + (dots ? "." : "")) != std::string_view::npos) return false;
+  return name.empty() || (name.front() != '.' && name.back() != '.' && name.find("..") == std::string_view::npos);
+}
 
 absl::Status compile_path(const v1::PathMatch& path, RouteMatch& out) {
   int set = !path.exact().empty() + !path.prefix().empty() + !path.template_().empty() + !path.regex().empty() + path.has_grpc();
   if (set != 1) return invalid_argument("match.path: exactly one of exact, prefix, template, regex, grpc must be set");
   if (path.has_grpc()) {
-    for (const std::string& part : {path.grpc().service(), path.grpc().method()}) {
-      if (part.find_first_not_of(kGrpcName) != std::string::npos) return invalid_argument("match.path.grpc: \"" + part + "\" is no name");
-    }
-    if (path.grpc().service().empty()) return invalid_argument("match.path.grpc.service: must be set");
+    const std::string &service = path.grpc().service(), &method = path.grpc().method();
+    if (service.empty()) return invalid_argument("match.path.grpc.service: must be set");
+    if (!is_grpc_name(service, true)) return invalid_argument("match.path.grpc.service: \"" + service + "\" is no name; write it as orders.v1.Orders");
+    if (!is_grpc_name(method, false)) return invalid_argument("match.path.grpc.method: \"" + method + "\" is no name; write the method alone");
+    out.grpc = grpc_path(path.grpc()).substr(1);
     v1::PathMatch plain;
     (path.grpc().method().empty() ? *plain.mutable_prefix() : *plain.mutable_exact()) = grpc_path(path.grpc());
     return compile_path(plain, out);
@@ -240,7 +246,7 @@ bool RouteMatch::lies_below(std::string_view base) const {
 }
 
 size_t RouteMatch::memory_bytes() const {
-  size_t bytes = sizeof *this + name.capacity() + path_text.capacity() + host.capacity();
+  size_t bytes = sizeof *this + name.capacity() + path_text.capacity() + grpc.capacity() + host.capacity();
   for (const std::string& s : segments) bytes += sizeof s + (s.capacity() > 15 ? s.capacity() : 0);
   for (const auto* list : {&headers, &query}) {
     for (const NamedCondition& c : *list) bytes += sizeof c + c.name.capacity() + c.value.capacity() + (c.regex ? 4096 : 0);

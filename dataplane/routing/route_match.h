@@ -80,6 +80,7 @@ struct RouteMatch {
   std::string name;  // owner/name, the last resort of ranking
   PathKind kind = PathKind::kPrefix;
   std::string path_text;              // as written
+  std::string grpc;                   // orders.v1.Orders, or with /Method; empty: the path is not one of gRPC's
   std::vector<std::string> segments;  // decoded; of a template "{x}" is kept as kParam
   std::shared_ptr<const Regex> regex;
   std::string host;  // pattern; empty: all of the Api's

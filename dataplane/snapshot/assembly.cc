@@ -288,6 +288,7 @@ std::shared_ptr<const Route> SnapshotAssembly::make_route(const GatewaySource& g
   const GatewayConfig& g = gateway.config;
   out->body_bytes = std::min(route.body_bytes.value_or(api.body_bytes.value_or(g.body_bytes)), g.body_bytes_max);
   out->request_ms = route.request_ms.value_or(api.request_ms.value_or(0));
+  out->body_idle_given = route.body_idle_ms || api.body_idle_ms;
   out->body_idle_ms = route.body_idle_ms.value_or(api.body_idle_ms.value_or(kDefaultBodyIdleMs));
   out->first_byte_ms = route.first_byte_ms.value_or(api.first_byte_ms.value_or(0));
   out->idle_ms = route.idle_ms.value_or(api.idle_ms.value_or(0));

@@ -125,6 +125,7 @@ struct RetryConfig {
   int tries = kDefaultTries; // after the first
   bool on_connect = true, on_reset = true, on_timeout = false;
   std::vector<uint16_t> statuses;  // sorted
+  uint32_t grpc_statuses = 0;  // a bit for each GrpcStatus
   uint16_t methods = 0;      // of method_bit
   int64_t budget_ppm = 200'000;
   int64_t per_try_ms = 0;    // 0: none
@@ -295,6 +296,7 @@ struct RouteConfig : ObjectInfo {
   RouteTo to;
   RewriteRule rewrite;
   bool metered = true;
+  bool grpc_web = false;
   std::unique_ptr<const WebSocketRule> websocket;  // null: no upgrades
   std::unique_ptr<const MirrorRule> mirror;        // null: no copies
   std::vector<std::shared_ptr<const IndexHold>> upstream_holds;  // `to` and `mirror` keep their indexes
@@ -310,6 +312,7 @@ class Route {
   const RouteTo& to() const { return config->to; }
   const RewriteRule& rewrite() const { return config->rewrite; }
   bool metered() const { return config->metered; }
+  bool grpc_web() const { return config->grpc_web; }
   const WebSocketRule* websocket() const { return config->websocket.get(); }
   const MirrorRule* mirror() const { return config->mirror.get(); }
 
@@ -319,6 +322,7 @@ class Route {
   int64_t body_bytes = kDefaultBodyBytes;
   int64_t request_ms = 0;  // 0: no limit
   int64_t body_idle_ms = kDefaultBodyIdleMs;
+  bool body_idle_given = false;  // by the Route or its Api
   int64_t first_byte_ms = 0, idle_ms = 0;  // 0: the Upstream's
 
   // Without authenticators, in phase order, outer first within a phase. [0, auth_at) runs before authentication,

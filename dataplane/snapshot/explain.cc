@@ -208,7 +208,7 @@ class Explainer final : public ExplainSink {
       out_.set_route(route_->name());
       v1::ExplainStep& step = add("route", route_->name());
       step.set_place("Api/" + std::string(route_->api->short_name()));
-      fill(step, "ok", match_text(*route_->config->match), Reason::kNone);
+      fill(step, "ok", match_text(*route_->config->match) + (route_->grpc_web() ? "; gRPC-Web goes on as gRPC" : ""), Reason::kNone);
       losers(*found.api);
       return true;
     }

@@ -1,6 +1,7 @@
 #include "dataplane/snapshot/explain_text.h"
 
 #include "common/base/units.h"
+#include "common/http/grpc_status.h"
 #include "common/http/uri.h"
 #include "dataplane/policy/rate_table.h"
 
@@ -8,6 +9,7 @@ namespace gw {
 namespace {
 
 std::string kind_text(const RouteMatch& m) {
+  if (!m.grpc.empty()) return "gRPC " + m.grpc;
   static constexpr const char* kKinds[] = {"exact ", "prefix ", "template ", "regex "};
   return kKinds[static_cast<size_t>(m.kind)] + m.path_text;
 }
@@ -121,6 +123,9 @@ std::string retries_text(const RetryConfig& r) {
   if (r.on_reset) add("reset");
   if (r.on_timeout) add("timeout of " + format_duration_ms(r.per_try_ms));
   for (uint16_t status : r.statuses) add(std::to_string(status));
+  for (unsigned i = 0; i < kGrpcStatuses; ++i) {
+    if ((r.grpc_statuses & (1u << i)) != 0) add("gRPC " + std::string(grpc_status_name(static_cast<GrpcStatus>(i))));
+  }
   if (r.hedge_after_ms > 0) when += "; a second try beside the first after " + format_duration_ms(r.hedge_after_ms);
   return "up to " + std::to_string(r.tries) + " retries on " + when;
 }
@@ -184,6 +189,7 @@ std::string lost_text(const RouteMatch& m, MatchFailure failure, const RequestHe
   switch (failure) {
     case MatchFailure::kNone: return "matches too, but " + match_text(m) + " ranks lower";
     case MatchFailure::kPath:
+      if (!m.grpc.empty()) return "path is not of gRPC " + m.grpc;
       if (m.kind == PathKind::kExact) return "path is not " + m.path_text;
       if (m.kind == PathKind::kPrefix) return "path is not below " + m.path_text;
       return "path does not match " + m.path_text;

@@ -234,8 +234,11 @@ bool Decoder::route_to(const v1::RouteEntry& in, RouteConfig& config, RouteSourc
 
 // What a Route that forwards may have beside its target.
 bool Decoder::route_extras(const v1::RouteEntry& in, RouteConfig& config, RouteSource& out) {
-  if (!in.has_websocket() && !in.has_mirror()) return true;
-  if (in.has_redirect() || in.has_respond()) return fail("spec.to", "nothing is forwarded that could be upgraded or copied", "GW1320");
+  if (!in.has_websocket() && !in.has_mirror() && !in.grpc_web()) return true;
+  if (in.has_redirect() || in.has_respond()) {
+    return fail("spec.to", "nothing is forwarded that could be upgraded, copied or translated", "GW1320");
+  }
+  config.grpc_web = in.grpc_web();
   if (in.has_websocket()) {
     auto rule = std::make_unique<WebSocketRule>();
     rule->origins.assign(in.websocket().origins().begin(), in.websocket().origins().end());

@@ -4,6 +4,7 @@
 #include "common/base/text.h"
 #include "common/crypto/base64.h"
 #include "common/crypto/hex.h"
+#include "common/http/grpc_status.h"
 #include "common/http/target_address.h"
 #include "common/http/uri.h"
 #include "dataplane/snapshot/sources.h"
@@ -85,6 +86,9 @@ bool Decoder::protocol(const v1::UpstreamEntry& in, UpstreamConfig& out) {
   out.http2 = http2_sharing(in.http2());
   if (out.protocol == v1::UpstreamSpec::PROTOCOL_AUTO && !out.tls) {
     return fail("spec.protocol", "`auto` lets an https:// target choose, and there is none", "GW1437");
+  }
+  if (http1 && out.retry.grpc_statuses != 0) {
+    return fail("spec.retries.grpcStatuses", "needs `protocol: http2`, or `auto`: gRPC is spoken over HTTP/2 alone", "GW1437");
   }
   if (out.active && out.active->by_grpc) {
     if (http1) return fail("spec.health.active.grpc", "needs `protocol: http2`: gRPC is spoken over HTTP/2 alone", "GW1438");
@@ -170,6 +174,15 @@ bool Decoder::retries(const v1::Retries& in, RetryConfig& out) {
     }
   }
   std::sort(out.statuses.begin(), out.statuses.end());
+  for (int i = 0; i < in.grpc_statuses_size(); ++i) {
+    GrpcStatus status = grpc_status_named(in.grpc_statuses(i));
+    if (status == GrpcStatus::kNone || status == GrpcStatus::kOk || status == GrpcStatus::kCancelled) {
+      return fail("spec.retries.grpcStatuses[" + std::to_string(i) + "]",
+                  "\"" + in.grpc_statuses(i) + "\" is no status that could be tried again; write unavailable, resource-exhausted or another of gRPC's, but ok and cancelled",
+                  "GW1431");
+    }
+    out.grpc_statuses |= 1u << static_cast<unsigned>(status);
+  }
   if (out.on_timeout && !in.has_per_try_ms()) {
     return fail("spec.retries.when", "has timeout, but retries.perTry does not say after which time", "GW1432");
   }

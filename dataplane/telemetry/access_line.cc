@@ -193,6 +193,7 @@ size_t format_access_line(const RequestRecord& r, std::string_view node, std::st
   line.name(",\"client.address\":\"", {address, r.client.format(address)}, sizeof address);
   line.text(",\"user_agent.original\":\"", r.user_agent, kMaxUserAgent);
   line.integer(",\"status\":", r.status);
+  if (r.grpc != GrpcStatus::kNone) line.integer(",\"rpc.grpc.status_code\":", grpc_status_seen(r.grpc));
   if (r.reason != Reason::kNone) line.name(",\"reason\":\"", info(r.reason).name, 64);
   line.text(",\"policy\":\"", r.policy, kMaxName);
   line.integer(",\"bytes_in\":", r.request_bytes);

@@ -101,6 +101,14 @@ void MetricsPage::render_routes(const StatsSnapshot& stats, PrometheusWriter& ou
                   {"reason", reason}}, c.count);
     }
   }
+  out.family(metric::kGrpcRequests);
+  for (const auto& [labels, route] : routes.by_name) {
+    for (size_t i = 0; i < route.grpc.size(); ++i) {
+      if (route.grpc[i] == 0) continue;
+      out.sample({{"api", labels.first}, {"route", labels.second}, {"grpc_status", grpc_status_label(static_cast<GrpcStatus>(i))}},
+                 route.grpc[i]);
+    }
+  }
   out.family(metric::kHttpRequestDuration);
   for (const auto& [labels, route] : routes.by_name) {
     out.histogram({{"api", labels.first}, {"route", labels.second}}, route.duration_ns, request_bounds_s());

@@ -36,6 +36,7 @@ struct RequestRecord {
   std::string_view user_agent;
   IpAddress client;
   int status = 0;
+  GrpcStatus grpc = GrpcStatus::kNone;
   Reason reason = Reason::kNone;
   std::string_view policy;        // owner/name of the policy that answered
   uint64_t request_bytes = 0;     // body

@@ -57,7 +57,7 @@ static_assert(sizeof kCounterNames / sizeof kCounterNames[0] == static_cast<size
 constexpr std::string_view kResultNames[] = {"ok", "connect", "timeout", "reset", "invalid", "cancelled"};
 static_assert(sizeof kResultNames / sizeof kResultNames[0] == static_cast<size_t>(AttemptResult::kCount));
 
-constexpr std::string_view kRetryNames[] = {"reused_connection", "connect", "reset", "timeout", "status", "hedge"};
+constexpr std::string_view kRetryNames[] = {"reused_connection", "connect", "reset", "timeout", "status", "hedge", "grpc-status"};
 static_assert(sizeof kRetryNames / sizeof kRetryNames[0] == static_cast<size_t>(RetryReason::kCount));
 
 constexpr std::string_view kVerdictNames[] = {"pass", "refuse", "observe", "fail_open"};
@@ -143,7 +143,13 @@ void RouteStats::count(Method method, Reason reason, uint16_t status, uint64_t n
   requests.push_back({method, reason, status, n});
 }
 
+void RouteStats::count(GrpcStatus status, uint64_t n) {
+  if (grpc.empty()) grpc.resize(kGrpcStatuses);
+  grpc[static_cast<size_t>(status)] += n;
+}
+
 void RouteStats::merge(const RouteStats& other) {
+  for (size_t i = 0; i < other.grpc.size(); ++i) count(static_cast<GrpcStatus>(i), other.grpc[i]);
   for (const RequestCount& c : other.requests) count(c.method, c.reason, c.status, c.count);
   request_bytes += other.request_bytes;
   response_bytes += other.response_bytes;
@@ -186,8 +192,13 @@ void WorkerStats::record(const RequestRecord& r) {
   route.count(r.method, r.reason, static_cast<uint16_t>(r.status), 1);
   route.request_bytes += r.request_bytes;
   route.response_bytes += r.response_bytes;
-  if (r.status >= 500) ++route.server_errors;
-  else if (r.status >= 400) ++route.client_errors;
+  int status = r.status;
+  if (r.grpc != GrpcStatus::kNone) {
+    route.count(r.grpc, 1);
+    status = http_class_of(r.grpc);
+  }
+  if (status >= 500) ++route.server_errors;
+  else if (status >= 400) ++route.client_errors;
   int64_t duration_ns = r.handshake_ns > 0 ? r.handshake_ns : r.duration_ns;
   route.duration_ns.record(duration_ns);
   overhead_ns_.record(duration_ns - r.upstream_ns);

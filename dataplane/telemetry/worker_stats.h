@@ -39,7 +39,7 @@ struct TlsResultName {
 };
 TlsResultName tls_result_name(TlsResult result);
 // Why an attempt followed another.
-enum class RetryReason : uint8_t { kReused, kConnect, kReset, kTimeout, kStatus, kHedge, kCount };
+enum class RetryReason : uint8_t { kReused, kConnect, kReset, kTimeout, kStatus, kHedge, kGrpcStatus, kCount };
 std::string_view retry_name(RetryReason reason);       // reused_connection, connect, …
 std::string_view verdict_name(PolicyVerdict verdict);  // pass, refuse, observe, fail_open
 
@@ -127,10 +127,12 @@ struct RouteStats {
   uint64_t response_bytes = 0;
   uint64_t client_errors = 0;  // 4xx
   uint64_t server_errors = 0;  // 5xx
+  std::vector<uint64_t> grpc;  // at each GrpcStatus; empty: no gRPC call was seen
   Histogram duration_ns;
 
   uint64_t total() const { return duration_ns.count(); }
   void count(Method method, Reason reason, uint16_t status, uint64_t n);
+  void count(GrpcStatus status, uint64_t n);
   void merge(const RouteStats& other);
 };
 

@@ -237,6 +237,14 @@ class Http2Upstream::Peer {
       p.state_.update([&] { p.state_.requests.push_back(s.request); });
       return 0;
     }
+    if (frame->hd.type == NGHTTP2_HEADERS && !s.tunnel && p.state_.options.echo_calls &&
+        s.request.field("content-type").starts_with("application/grpc") && s.request.field(":path").ends_with("/Echo")) {
+      s.tunnel = true;
+      s.answer = {.fields = {{":status", "200"}, {"content-type", "application/grpc"}, {"x-initial", "1"}}, .trailers = {{"grpc-status", "0"}, {"x-last", "2"}}};
+      s.answer.body.clear();
+      p.answer(frame->hd.stream_id, s);
+      p.state_.update([&] { p.state_.requests.push_back(s.request); });
+    }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (s.tunnel) {
       s.ended = true;
@@ -288,7 +296,13 @@ class Http2Upstream::Peer {
       if (take == 0 && !s.ended) return NGHTTP2_ERR_DEFERRED;
       std::copy_n(s.echo.data(), take, buffer);
       s.echo.erase(0, take);
-      if (s.ended && s.echo.empty()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (!s.ended || !s.echo.empty()) return static_cast<ssize_t>(take);
+      *flags |= NGHTTP2_DATA_FLAG_EOF;
+      if (!s.answer.trailers.empty()) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        auto trailers = nva(s.answer.trailers);
+        nghttp2_submit_trailer(session, id, trailers.data(), trailers.size());
+      }
       return static_cast<ssize_t>(take);
     }
     size_t take = std::min(size, s.answer.body.size() - s.sent);

@@ -51,6 +51,7 @@ struct Http2UpstreamOptions {
   uint32_t window = 65535;       // of streams and connection, towards the gateway's bodies
   bool connect_protocol = false;  // RFC 8441
   bool echo_tunnels = true;       // bytes of extended CONNECT come back
+  bool echo_calls = false;        // gRPC calls of …/Echo are answered at once, their messages come back, then status 0
   bool withhold_window = false;   // until let_go()
   bool proxy_header = false;      // connections begin with a PROXY protocol header, version 1
 };

@@ -47,7 +47,7 @@ TEST_CASE("metric labels are known names with few values") {
   const std::set<std::string> allowed = {"api",   "route",    "method", "code",   "reason",
                                          "state", "upstream", "result", "policy", "type",
                                          "plan",  "decision", "commit", "version",
-                                         "from",  "to",       "certificate"};
+                                         "from",  "to",       "certificate", "grpc_status"};
   for (const MetricInfo& m : all_metrics()) {
     std::set<std::string> seen;
     std::string label;

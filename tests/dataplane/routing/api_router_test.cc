@@ -196,3 +196,29 @@ TEST_CASE("10,000 routes stay below 300 bytes of tree each") {
   CHECK(router.memory_bytes() / 10000 < 300);
   CHECK(router.memory_bytes() / 10000 + many[0]->memory_bytes() < 1024);
 }
+
+TEST_CASE("a gRPC service takes its methods and nothing beside them, a method itself alone") {
+  auto compiled = [](const std::string& service, const std::string& method) {
+    v1::Match match;
+    match.mutable_path()->mutable_grpc()->set_service(service);
+    match.mutable_path()->mutable_grpc()->set_method(method);
+    return gw::RouteMatch::compile(match, 0, "t/r");
+  };
+  auto all = compiled("shop.v1.Cart", "");
+  REQUIRE(all.ok());
+  CHECK((*all)->grpc == "shop.v1.Cart");
+  CHECK((*all)->path_matches("", "/shop.v1.Cart/Get"));
+  CHECK((*all)->path_matches("", "/shop.v1.Cart/Put"));
+  CHECK_FALSE((*all)->path_matches("", "/shop.v1.CartToo/Get"));
+  CHECK_FALSE((*all)->path_matches("", "/shop.v1/Cart/Get"));
+  auto one = compiled("shop.v1.Cart", "Get");
+  REQUIRE(one.ok());
+  CHECK((*one)->grpc == "shop.v1.Cart/Get");
+  CHECK((*one)->path_matches("", "/shop.v1.Cart/Get"));
+  CHECK_FALSE((*one)->path_matches("", "/shop.v1.Cart/Get/x"));
+  CHECK_FALSE((*one)->path_matches("", "/shop.v1.Cart/GetAll"));
+  CHECK(gw::ranks_before(**one, **all, ""));
+  CHECK(compiled("Cart", "Get_2").ok());
+  for (const char* bad : {"", ".", "..", "a..b", ".a", "a.", "a/b", "a b", "a%2eb"}) CHECK_FALSE(compiled(bad, "Get").ok());
+  for (const char* bad : {"a.b", "a/b", "/a", "a b"}) CHECK_FALSE(compiled("Cart", bad).ok());
+}

@@ -192,6 +192,20 @@ TEST_CASE("explain refuses loops and applies the listener's path rule") {
   CHECK(ask("http://x:8082/a").route() == "platform/a");
 }
 
+TEST_CASE("explain says which calls a route takes, what it translates, and which statuses are tried again") {
+  World w;
+  w.basics();
+  w.upstream(10, "platform/up", "http://127.0.0.1:9000",
+             "protocol: PROTOCOL_HTTP2 retries { attempts: 2 when: 'reset' grpc_statuses: 'unavailable' grpc_statuses: 'aborted' }");
+  w.route(30, "platform/calls", "api: 2 match { path { grpc { service: 'shop.Cart' method: 'Get' } } } upstream: 10 grpc_web: true");
+  w.build();
+  std::string text = steps(explain(w.tables, {.method = "POST", .url = "http://x/shop.Cart/Get"}));
+  INFO(text);
+  CHECK_THAT(text, Catch::Contains("gRPC shop.Cart/Get; gRPC-Web goes on as gRPC"));
+  CHECK_THAT(text, Catch::Contains("up to 2 retries on reset, gRPC aborted, gRPC unavailable"));
+  CHECK_THAT(steps(explain(w.tables, {.method = "POST", .url = "http://x/shop.Cart/Put"})), Catch::Contains("path is not of gRPC shop.Cart/Get"));
+}
+
 TEST_CASE("explain says what an upstream speaks and how it is probed") {
   World w;
   w.basics();

@@ -168,6 +168,15 @@ TEST_CASE("each fault is refused by name and field, and leaves the builder as it
   refused(up("protocol: PROTOCOL_AUTO"), "GW1437: Upstream t/u: spec.protocol");
   refused(up("health { active { grpc { } } }"), "GW1438: Upstream t/u: spec.health.active.grpc");
   refused(up("protocol: PROTOCOL_HTTP2 health { active { path: '/x' grpc { } } }"), "GW1438: Upstream t/u: spec.health.active.path");
+  refused(up("retries { attempts: 1 grpc_statuses: 'unavailable' }"), "GW1437: Upstream t/u: spec.retries.grpcStatuses");
+  refused(up("protocol: PROTOCOL_HTTP2 retries { attempts: 1 grpc_statuses: 'internal' grpc_statuses: '14' }"),
+          "GW1431: Upstream t/u: spec.retries.grpcStatuses[1]");
+  refused(up("protocol: PROTOCOL_HTTP2 retries { attempts: 1 grpc_statuses: 'ok' }"), "GW1431: Upstream t/u: spec.retries.grpcStatuses[0]");
+  refused([](World& b) { b.route(3, "t/r", "api: 2 match { path { grpc { service: 'a..b' } } } upstream: 10"); },
+          "Route t/r: spec.match.path.grpc.service");
+  refused([](World& b) { b.route(3, "t/r", "api: 2 match { path { grpc { service: 'a.b' method: 'c/d' } } } upstream: 10"); },
+          "Route t/r: spec.match.path.grpc.method");
+  refused([](World& b) { b.route(3, "t/r", "api: 2 match { path { prefix: '/' } } respond { status: 200 } grpc_web: true"); }, "GW1320: Route t/r: spec.to");
   refused([](World& b) { b.gateway(1, "t/g", "policies: 9"); }, "GW3005: Gateway t/g: spec.policies");
   refused([](World& b) { b.policy(9, "t/p", kDeny), b.gateway(1, "t/g", "required: 9"); }, "GW1403: Gateway t/g: spec.required");
   refused([](World& b) { b.gateway(1, "t/g", "trusted_proxies: 'x'"); }, "Gateway t/g: spec.clientAddress.trustedProxies");

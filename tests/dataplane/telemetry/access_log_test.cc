@@ -60,6 +60,18 @@ TEST_CASE("of a tunnel the line says how it ended") {
   CHECK_THAT(line(r), Catch::Contains("\"bytes_in\":3,\"bytes_out\":0,\"duration_ms\":5.000,\"tunnel_ended_by\":\"idle\"}"));
 }
 
+TEST_CASE("of a gRPC call the line has its status as the client saw it") {
+  RequestRecord r;
+  r.status = 200;
+  CHECK_THAT(line(r), !Catch::Contains("rpc.grpc"));
+  r.grpc = GrpcStatus::kOk;
+  CHECK_THAT(line(r), Catch::Contains("\"status\":200,\"rpc.grpc.status_code\":0,"));
+  r.grpc = GrpcStatus::kUnavailable;
+  CHECK_THAT(line(r), Catch::Contains("\"rpc.grpc.status_code\":14,"));
+  r.grpc = GrpcStatus::kMissing;
+  CHECK_THAT(line(r), Catch::Contains("\"rpc.grpc.status_code\":2,"));
+}
+
 TEST_CASE("the line says which version of HTTP the client spoke") {
   RequestRecord r;
   r.method_text = "GET";

@@ -52,6 +52,16 @@ TEST_CASE("what workers count is summed and labelled") {
   nowhere.reason = Reason::kNoRoute;
   nowhere.method = Method::kPost;
   a.record(nowhere);
+  RequestRecord call = o.record(200);
+  call.grpc = GrpcStatus::kOk;
+  a.record(call);
+  b.record(call);
+  call.grpc = GrpcStatus::kMissing;
+  b.record(call);
+  nowhere.grpc = GrpcStatus::kUnimplemented;
+  nowhere.status = 200;
+  b.record(nowhere);
+  b.retry(upstream(9, 0), RetryReason::kGrpcStatus);
   a.attempt(upstream(9, 0), AttemptResult::kOk, 5'000'000);
   b.attempt(upstream(9, 0), AttemptResult::kTimeout, 5'000'000);
   b.retry(upstream(9, 0), RetryReason::kReused);
@@ -92,11 +102,15 @@ TEST_CASE("what workers count is summed and labelled") {
   std::string text = page.render(sum, node);
 
   const std::string labels = "api=\"attendees/api-1\",route=\"attendees/route-1\"";
-  CHECK(has(text, "gw_http_requests_total{" + labels + ",method=\"GET\",code=\"200\",reason=\"\"} 2"));
+  CHECK(has(text, "gw_http_requests_total{" + labels + ",method=\"GET\",code=\"200\",reason=\"\"} 5"));
+  CHECK(has(text, "gw_grpc_requests_total{" + labels + ",grpc_status=\"0\"} 2"));
+  CHECK(has(text, "gw_grpc_requests_total{" + labels + ",grpc_status=\"unknown\"} 1"));
+  CHECK(has(text, "gw_grpc_requests_total{api=\"\",route=\"\",grpc_status=\"12\"} 1"));
+  CHECK(has(text, "gw_retries_total{upstream=\"attendees/attendees\",reason=\"grpc-status\"} 1"));
   CHECK(has(text, "gw_http_requests_total{" + labels + ",method=\"GET\",code=\"429\",reason=\"RATE_LIMITED\"} 1"));
   CHECK(has(text, "gw_http_requests_total{api=\"\",route=\"\",method=\"POST\",code=\"404\",reason=\"NO_ROUTE\"} 1"));
-  CHECK(has(text, "gw_http_request_duration_seconds_count{" + labels + "} 4"));
-  CHECK(has(text, "gw_http_response_bytes_total{" + labels + "} 8000"));
+  CHECK(has(text, "gw_http_request_duration_seconds_count{" + labels + "} 7"));
+  CHECK(has(text, "gw_http_response_bytes_total{" + labels + "} 14000"));
   CHECK(has(text, "gw_auth_failures_total{api=\"attendees/api-1\",reason=\"AUTH_MISSING\"} 1"));
   CHECK(has(text, "gw_ratelimit_rejected_total{api=\"attendees/api-1\",plan=\"platform/pro\"} 1"));
   CHECK(has(text, "gw_upstream_attempts_total{upstream=\"attendees/attendees\",result=\"ok\"} 1"));
@@ -105,7 +119,7 @@ TEST_CASE("what workers count is summed and labelled") {
   CHECK(has(text, "gw_mirror_requests_total{upstream=\"attendees/attendees\",result=\"dropped_too_many\"} 1"));
   CHECK(has(text, "gw_tunnels 4"));
   // A tunnel's life is in the log; what the histogram has is the time until the upstream agreed.
-  CHECK(has(text, "gw_http_request_duration_seconds_bucket{api=\"\",route=\"\",le=\"0.025\"} 2"));
+  CHECK(has(text, "gw_http_request_duration_seconds_bucket{api=\"\",route=\"\",le=\"0.025\"} 3"));
   CHECK(has(text, "gw_policy_decisions_total{policy=\"platform/api-key\",type=\"apiKey\",decision=\"refuse\"} 1"));
   CHECK(has(text, "gw_policy_fail_open_total{policy=\"platform/api-key\"} 1"));
   CHECK(has(text, "gw_connections_accepted_total 3"));
