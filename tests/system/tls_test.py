@@ -4,6 +4,7 @@ resumes, rotation under load, and what is told of handshakes that fail."""
 import http.client
 import json
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -144,6 +145,41 @@ class TlsTest(TlsSystemTest):
             load.join()
         self.assertEqual(failures, [])
         self.assertEqual(self.gwctl.json('status')['latest'], version)  # no configuration was made
+
+    def test_keys_of_tickets_change_under_load_without_a_failed_request(self):
+        self.cluster.record['control_flags'] = ['--ticket-key-period', '2s']
+        self.start()
+        self.site()
+        failures, resumed, stop = [], [0], threading.Event()
+
+        def client(node):
+            """Begins each connection with the session of the one before, on the other node."""
+            context, session = self.context(maximum_version=ssl.TLSVersion.TLSv1_2), None
+            while not stop.is_set():
+                try:
+                    got = self.ask(HOST, node=node, context=context, session=session)
+                    if got.status != 200:
+                        failures.append(got.status)
+                    resumed[0] += got.resumed
+                    session, node = got.session, 1 - node
+                except Exception as error:  # noqa: BLE001
+                    failures.append(error)
+        load, seen = harness.Parallel(), set()
+
+        def changed():
+            with sqlite3.connect(f'file:{self.cluster.state}/control/gateway.db?mode=ro', uri=True) as db:
+                seen.update(row[0] for row in db.execute('SELECT uid FROM ticket_keys'))
+            return len(seen) >= 6
+        for node in range(2):
+            load.run(client, node)
+        try:
+            self.eventually('five changes of the key', changed)
+            before = resumed[0]
+            self.eventually('sessions that go on after them', lambda: resumed[0] > before + 20)
+        finally:
+            stop.set()
+            load.join()
+        self.assertEqual(failures, [])
 
     def test_early_data_is_served_where_it_may_be_replayed(self):
         self.start(nodes=('n1',))
