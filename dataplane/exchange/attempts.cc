@@ -46,6 +46,7 @@ UpstreamPool::Ask Exchange::ask_for_target(ProxyHeader& announce) const {
   UpstreamPool::Ask ask;
   ask.request = &request_;
   ask.client = ctx_.client;
+  ask.http2 = grpc_ != nullptr;
   if (upstream_config_->proxy_protocol != v1::UpstreamSpec::PROXY_PROTOCOL_NONE) {
     announce = client_header(ctx_.client, downstream_->connection());
     ask.announce = &announce;
@@ -94,7 +95,6 @@ Exchange::Tried Exchange::attempt() {
   }
   if (grpc_ != nullptr) tell_deadline(ask.now_ns);
   upstream_->send_head(request_);
-  if (grpc_ != nullptr) call_connected();
   if (ctx_.route->mirror() != nullptr && record_.attempts == 1) {
     mirror_ = env_.mirrors->begin(*ctx_.route, *tables_->tables.snapshot, request_);
   }
@@ -182,7 +182,9 @@ void Exchange::send_again() {
 void Exchange::on_upstream_failed(const ProxyError& error) {
   upstream_ = nullptr;
   if (step_ == Step::kDone) return;
-  attempt_ended(result_of(error), env_.clock->mono_ns());
+  // A target that may choose does not speak gRPC: that says nothing of its health.
+  bool chosen = grpc_ != nullptr && error.reason == Reason::kUpstreamTls && upstream_config_->protocol == v1::UpstreamSpec::PROTOCOL_AUTO;
+  attempt_ended(chosen ? AttemptResult::kCancelled : result_of(error), env_.clock->mono_ns());
   // After a timeout it is known already whether the request had got there.
   if (error.retry != ProxyError::Retry::kSafe && error.reason != Reason::kUpstreamTimeout) record_.reached_upstream = true;
   if (hedge_ != nullptr && hedge_->running()) {  // the second try has become the only one

@@ -328,7 +328,6 @@ void Exchange::on_request_read_done() {
 }
 
 void Exchange::on_upstream_drained() {
-  if (grpc_ != nullptr && upstream_ != nullptr && step_ == Step::kForward) call_connected();
   if (downstream_paused_ && step_ == Step::kForward && !request_done_) {
     downstream_paused_ = false;
     downstream_->resume_request();

@@ -158,7 +158,6 @@ class Exchange final : private DownstreamEvents, private UpstreamEvents {
   bool admit_call();
   bool deadline_is_ahead();
   void prepare_call();
-  void call_connected();
   void tell_deadline(int64_t now_ns);
   bool retry_call();
   void call_answered();

@@ -81,15 +81,6 @@ void Exchange::prepare_call() {
   if (!ctx_.route->body_idle_given) body_idle_ms_ = 0;
 }
 
-// A target that was asked whether it speaks HTTP/2 and does not: nothing but silence tells that it is gone.
-void Exchange::call_connected() {
-  if (upstream_config_->protocol != v1::UpstreamSpec::PROTOCOL_AUTO || !upstream_->connected() || upstream_->http2()) return;
-  if (first_byte_ms_ == 0) first_byte_ms_ = upstream_config_->first_byte_ms;
-  if (idle_ms_ == 0) idle_ms_ = upstream_config_->idle_ms;
-  if (body_idle_ms_ == 0) body_idle_ms_ = ctx_.route->body_idle_ms;
-  if (request_forwarded_ && !response_begun_ && !timer_.armed()) env_.loop->arm(timer_, first_byte_ms_);
-}
-
 // The server is told what is left of the time.
 void Exchange::tell_deadline(int64_t now_ns) {
   if (grpc_->deadline_ns == 0) return;

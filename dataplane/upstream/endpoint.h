@@ -86,7 +86,6 @@ struct Endpoint : BalancerMember {
   bool probe_failed = false;          // active health
   uint64_t attempts = 0, failures = 0;
 
-  bool shares() const { return shared != nullptr && shared->in_use; }
   size_t connections() const { return idle.size + busy.size + (shared == nullptr ? 0 : shared->sessions.size()); }
   bool ejected() const { return outlier.ejected_until_ns() != 0; }
   bool resolved() const { return target.is_address || (target.addresses != nullptr && !target.addresses->list.empty()); }

@@ -135,7 +135,8 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
     if (out.wait || out.error.reason != Reason::kNone) return out;
   }
   Endpoint* endpoint = pick(upstream, ask, out.cookie);
-  if (endpoint == nullptr || full(*endpoint)) {
+  bool shares = endpoint != nullptr && endpoint->shared != nullptr && (endpoint->shared->in_use || ask.http2);
+  if (endpoint == nullptr || full(*endpoint, shares)) {
     if (out.attempt.probe) upstream.breaker.ended(*breaker, false, false, true, ask.now_ns);
     out.error = endpoint == nullptr
                     ? ProxyError{Reason::kNoHealthyEndpoint, ProxyError::Retry::kNever, "no target of the upstream is well and has a weight"}
@@ -153,8 +154,8 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
   } else {
     upstream.budget.deposit(config.retry.budget_ppm);
   }
-  if (endpoint->shared != nullptr && !endpoint->shared->in_use) try_http2(*endpoint);
-  if (endpoint->shares()) {
+  if (endpoint->shared != nullptr && !shares) try_http2(*endpoint);
+  if (shares) {
     out.stream = &share(*endpoint, events, ask);
     return out;
   }
@@ -178,8 +179,8 @@ UpstreamPool::Acquired UpstreamPool::acquire(const UpstreamConfig& config, Upstr
   return out;
 }
 
-bool UpstreamPool::full(const Endpoint& endpoint) {
-  return !endpoint.shares() ? endpoint.connections() >= kMaxConnections : endpoint.shared->waiting >= kMaxWaiting;
+bool UpstreamPool::full(const Endpoint& endpoint, bool shares) {
+  return !shares ? endpoint.connections() >= kMaxConnections : endpoint.shared->waiting >= kMaxWaiting;
 }
 
 // With proxyProtocol only one that was announced for the same client; where the target has no room for another, one of

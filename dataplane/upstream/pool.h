@@ -90,6 +90,7 @@ class UpstreamPool final : private http1::ClientHost, private http2::ClientHost 
     bool retry = false;
     bool waited = false;          // on_upstream_available() was called
     bool may_wait = true;         // false: refused instead
+    bool http2 = false;           // by HTTP/2 alone, where the target may choose: a gRPC call
     // Where the upstream has proxyProtocol: the client, for the header that begins a connection; one that is idle is used
     // again for the same client address alone. Null: the header says that the connection is the gateway's own.
     const ProxyHeader* announce = nullptr;
@@ -172,7 +173,7 @@ class UpstreamPool final : private http1::ClientHost, private http2::ClientHost 
   void connect_to(Session& session, Endpoint& endpoint, int64_t timeout_ms);
   void connect(http1::ClientSession& session, Endpoint& endpoint, int64_t timeout_ms);
   static void close_idle(Endpoint& endpoint);
-  static bool full(const Endpoint& endpoint);
+  static bool full(const Endpoint& endpoint, bool shares);
 
   // pool_tls.cc
   void session_not_secured(http1::ClientSession& session, StreamFilter& filter) override;
