@@ -22,6 +22,7 @@ from traffic import Load, fetch  # noqa: E402
 APPS = 40
 NODES = ('n1', 'n2')
 GATEWAY_PORT, HTTPS_PORT = 8080, 8443
+GRPC_PORT, GRPC_HOST = 9105, 'grpc.conference.localhost'
 BACKENDS = {'legacy': (9101,), 'attendees': (9102, 9103), 'sessions': (9104,)}
 HOST = 'api.conference.localhost'
 TLS_HOSTS = ('*.conference.localhost', 'conference.localhost')
@@ -29,6 +30,22 @@ SET = 'conference-demo'
 COLOUR = sys.stdout.isatty()
 REQUESTS_A_STEP = 2000
 
+
+GRPC_CONFIG = '''apiVersion: gw/v1
+kind: Upstream
+metadata: {{name: sessions-grpc, owner: platform}}
+spec: {{targets: [{{url: "http://127.0.0.1:{port}"}}], protocol: http2, health: {{active: {{grpc: {{}}, interval: 10s}}}}}}
+---
+apiVersion: gw/v1
+kind: Api
+metadata: {{name: session-grpc, owner: platform}}
+spec: {{title: Sessions by gRPC, version: "1.0", hosts: [{host}], basePath: /, auth: [api-key]}}
+---
+apiVersion: gw/v1
+kind: Route
+metadata: {{name: session-grpc, owner: platform}}
+spec: {{api: session-grpc, match: {{path: {{grpc: {{service: conference.v1.Sessions}}}}}}, to: {{upstream: sessions-grpc}}}}
+'''
 
 # --- telling
 
@@ -102,12 +119,13 @@ class Demo:
         self.config.mkdir(parents=True, exist_ok=True)
         text = (ROOT / 'deploy' / 'example' / 'demo.yaml').read_text()
         text = self.add_https(text)
-        for port in (GATEWAY_PORT, HTTPS_PORT, *(p for ports in BACKENDS.values() for p in ports)):
+        for port in (GATEWAY_PORT, HTTPS_PORT, GRPC_PORT, *(p for ports in BACKENDS.values() for p in ports)):
             self.ports[port] = port if port_is_free(port) else any_port()
             if self.ports[port] != port:
                 text = text.replace(f'port: {port}', f'port: {self.ports[port]}').replace(f':{port}"', f':{self.ports[port]}"')
                 say(f'   port {port} is taken on this machine; {self.ports[port]} stands in for it')
         (self.config / 'conference.yaml').write_text(text)
+        (self.config / 'grpc.yaml').write_text(GRPC_CONFIG.format(port=self.ports[GRPC_PORT], host=GRPC_HOST))
         callers = []
         for i in range(1, APPS + 1):
             name = f'caller-{i:02}'
@@ -158,6 +176,10 @@ class Demo:
                                                       stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
                 self.await_port(self.ports[port])
 
+        self.backends.append(subprocess.Popen([str(HERE / 'grpc_sessions.py'), 'serve', '--port', str(self.ports[GRPC_PORT])],
+                                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.await_port(self.ports[GRPC_PORT])
+
     @staticmethod
     def await_port(port, cap_s=20):
         end = time.monotonic() + cap_s
@@ -172,10 +194,10 @@ class Demo:
     def start(self):
         self.write_config()
         self.start_backends()
-        command = [str(ROOT / 'deploy' / 'local.sh'), 'up', '-f', str(self.config / 'conference.yaml'), '-f', str(self.config / 'tls.yaml'), '--nodes', '2', '--workers', '1',
+        command = [str(ROOT / 'deploy' / 'local.sh'), 'up', '-f', str(self.config / 'conference.yaml'), '-f', str(self.config / 'tls.yaml'), '-f', str(self.config / 'grpc.yaml'), '--nodes', '2', '--workers', '1',
                    '--zones', 'az-a,az-b', '--set', SET, '--state', str(self.state / 'cluster'),
                    '--listener', 'n2/https=127.0.0.1:0', '--listener', 'n2/extra=127.0.0.1:0']
-        shown('deploy/local.sh up -f gw/conference.yaml -f gw/tls.yaml --nodes 2 --zones az-a,az-b')
+        shown('deploy/local.sh up -f gw/conference.yaml -f gw/tls.yaml -f gw/grpc.yaml --nodes 2 --zones az-a,az-b')
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE)
         if done.returncode != 0:
             raise ClusterError('deploy/local.sh up failed')
@@ -264,6 +286,12 @@ def curl(demo, node, path, *options):
     return port, subprocess.run(command, input=f'x-api-key: {key}\n', capture_output=True, text=True, check=False)
 
 
+def grpc_call(demo, node, *options):
+    port = demo.cluster.wait_listening(node, 'https')[1]
+    return subprocess.run([str(HERE / 'grpc_sessions.py'), 'call', '--target', f'{GRPC_HOST}:{port}', '--address', f'127.0.0.1:{port}', '--ca', str(demo.ca), *options],
+                          capture_output=True, text=True, check=False, timeout=60)
+
+
 def https(demo):
     chapter('HTTPS and HTTP/2')
     say('   A CA and a certificate were made for this; the key lies encrypted in the store and went to the nodes alone.')
@@ -273,6 +301,14 @@ def https(demo):
             must(done.stdout.split() == [version, '200', '0'], f'curl {option}: {done.stdout} {done.stderr}')
             fact(f'https://{HOST}:{port}/attendees/42  200  HTTP/{version}, certificate verified')
     demo.gwctl('cert', 'check')
+    say('   The same by gRPC, with a deadline, from end to end:')
+    for node in NODES:
+        done = grpc_call(demo, node, '--key', demo.keys['platform/acme-mobile'])
+        must(done.returncode == 0 and 'platform/acme-mobile' in done.stdout, f'grpc_sessions.py: {done.stdout} {done.stderr}')
+        fact(f'{GRPC_HOST}/conference.v1.Sessions/Get  {done.stdout.strip()}')
+    done = grpc_call(demo, 'n1')
+    must(done.returncode == 1 and 'UNAUTHENTICATED' in done.stderr, f'grpc_sessions.py without a key: {done.stdout} {done.stderr}')
+    fact(f'without a key                                 {done.stderr.strip()}')
 
 
 def callers(demo):
@@ -376,6 +412,8 @@ def things_to_try(demo, summary):
    curl -i http://{HOST}:{p2}/sessions/7 -H "x-api-key: $(cat {demo.state / 'acme-mobile.key'})"
    curl -i http://conference.localhost:{p1}/speakers.php
    curl -i --http2 --cacert {demo.ca} https://{HOST}:{tls}/attendees/42 -H "x-api-key: $(cat {demo.state / 'acme-mobile.key'})"
+   deploy/demo/grpc_sessions.py call --target {GRPC_HOST}:{tls} --address 127.0.0.1:{tls} --ca {demo.ca} --key "$(cat {demo.state / 'acme-mobile.key'})"
+   deploy/demo/grpc_sessions.py call --target {GRPC_HOST}:{tls} --address 127.0.0.1:{tls} --ca {demo.ca} --key "$(cat {demo.state / 'acme-mobile.key'})" --watch 3
 
    gwctl status                     gwctl node list -o wide           gwctl get all
    gwctl rollout history            gwctl describe route attendees/attendees

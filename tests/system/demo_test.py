@@ -18,7 +18,7 @@ class Demo(unittest.TestCase):
             self.assertEqual(set(re.findall(r'(\d+) failed', out)), {'0'})
             for part in ('weights 100/0', 'weights  90/10', 'weights   0/100', 'node n1 (az-a) refused', 'Gateway platform/edge',
                          'cannot reach the control plane', 'the control plane is back', 'curl -i http://api.conference.localhost',
-                         'gwctl init --upstream', 'HTTP/2, certificate verified', 'curl -i --http2 --cacert', folder):
+                         'gwctl init --upstream', 'HTTP/2, certificate verified', 'session 7, told to app platform/acme-mobile', 'UNAUTHENTICATED', 'curl -i --http2 --cacert', folder):
                 self.assertIn(part, out)
             running = subprocess.run(['pgrep', '-f', folder], capture_output=True, text=True).stdout.split()
             self.assertEqual(running, [], 'processes are left')
