@@ -27,7 +27,7 @@ constexpr uint8_t kFrameHead = 5;
 std::string_view typed(Arena& arena, std::string_view type, std::string_view suffix) {
   char* out = arena.allocate(type.size() + suffix.size() + 1);
   std::memcpy(out, type.data(), type.size());
-  std::memcpy(out + type.size(), suffix.data(), suffix.size());
+  if (!suffix.empty()) std::memcpy(out + type.size(), suffix.data(), suffix.size());
   return {out, type.size() + suffix.size()};
 }
 
