@@ -138,12 +138,12 @@ spec: {api: all, match: {path: {prefix: /plain}}, to: {upstream: up}}
 }
 
 TEST_CASE("A node that goes away gives WebSockets over HTTP/2 their grace", "[http2]") {
+  std::atomic<bool> drained{false};  // the worker may write it until it has ended
   Echo upstream;
   WorkerFixture gw(socket_config(upstream.port()).yaml(), {}, [](WorkerOptions& o) { o.tunnel_grace_ms = 20; });
   Http2Client client(gw.port());
   int32_t id = client.open("/ws", kExtendedConnect);
   REQUIRE(client.run([&] { return client.answer(id).status == 200; }));
-  std::atomic<bool> drained{false};
   gw.on_worker([&](Worker& worker) { worker.drain(0, [&] { drained = true; }); });
   Http2Answer& answer = client.finish(id);
   CHECK(answer.body == std::string("\x88\x02\x03\xe9"));
