@@ -16,8 +16,8 @@ build_packages=(
   libuv1-dev node-llhttp libc-ares-dev libnghttp2-dev libre2-dev
   # Files, flags, JSON, store, log.
   libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libsqlite3-dev libspdlog-dev libfmt-dev
-  # Certificates of tests and of the demonstration.
-  openssl
+  # Certificates of tests and of the demonstration. An upstream of tests that speaks HTTP/2.
+  openssl nginx-light
   # Tests: the framework; ps and ss, by which system tests look at processes and sockets; HTTP/2 clients: nghttp and h2load, and
   # one in Python, which brings HPACK along; gRPC's clients and servers in Python.
   catch2 procps iproute2 nghttp2-client python3-h2 python3-grpcio
@@ -29,9 +29,9 @@ sanitizer_packages=(
 )
 bench_packages=(
   # Peers to compare with, load generators, slow clients, the byte relay's compiler, a profiler, certificates.
-  nginx-light libnginx-mod-http-lua haproxy wrk slowhttptest valgrind gcc openssl
+  libnginx-mod-http-lua haproxy wrk slowhttptest valgrind gcc
 )
-bench_services=(nginx haproxy)  # a name of a service begins the name of its package
+services=(nginx haproxy)  # a name of a service begins the name of its package
 
 usage() {
   cat <<TEXT
@@ -41,7 +41,7 @@ Installs the packages that building and testing Northgate needs (with apt; as ro
 sudo), and BoringSSL, built from Debian's source package. Starts no daemon. Safe to run again.
 
   --sanitizers            also clang 14, for the presets asan, tsan, fuzz and clang
-  --bench                 also the benchmarks' peers and tools: nginx, haproxy, wrk, h2load, ...
+  --bench                 also the benchmarks' peers and tools: nginx's Lua, haproxy, wrk, ...
   --all                   both
   --boringssl-prefix DIR  where BoringSSL goes (default: \$BORINGSSL_ROOT, else
                           /opt/northgate/boringssl; elsewhere, build with -DBORINGSSL_ROOT=DIR)
@@ -176,7 +176,7 @@ install_packages() {
   if ((EUID != 0)) && ! command -v sudo >/dev/null; then
     die "not root and no sudo; as root, run: apt-get install --no-install-recommends ${missing[*]}"
   fi
-  for service in "${bench_services[@]}"; do
+  for service in "${services[@]}"; do
     if [[ " ${missing[*]} " == *" $service"* && ! -e /etc/init.d/$service ]]; then
       new_services+=("$service")
     fi
