@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS with clients as it is run: certificates by host, redirects and HSTS, clients' certificates to Apps, sessions that another node
 resumes, rotation under load, and what is told of handshakes that fail."""
+import base64
 import http.client
 import json
 import socket
@@ -209,6 +210,20 @@ class TlsTest(TlsSystemTest):
         self.assertIn('TOO_EARLY', refused)
         self.assertEqual(self.metric('gw_tls_early_requests_total'), 2)
         self.assertEqual(self.metric('gw_tls_early_refused_total'), 1)
+
+    def test_an_ocsp_response_is_stapled(self):
+        self.start(nodes=('n1',))
+        pair = self.ca.issue([HOST])
+        answer = base64.b64encode(self.ca.ocsp(pair).read_bytes()).decode()
+        self.apply(documents(
+            team('platform'), secret('site', pair.pem), document('Secret', 'staple', {'value': answer}),
+            document('Certificate', 'site', {'hosts': [HOST], 'keyPairs': [{'secret': 'site', 'ocsp': 'staple'}]}),
+            gateway(listeners('site')), upstream('up', self.echo()), api('web', [HOST]), route('all', 'web', 'up')))
+        host, port = self.cluster.wait_listening('n1', 'https')
+        done = subprocess.run(['openssl', 's_client', '-connect', f'{host}:{port}', '-servername', HOST, '-status', '-CAfile', str(self.ca.cert)],
+                              input='', capture_output=True, text=True, timeout=harness.CAP_S, check=False)
+        self.assertIn('OCSP Response Status: successful', done.stdout)
+        self.assertIn('Cert Status: good', done.stdout)
 
     def test_handshakes_have_limits(self):
         self.start(nodes=('n1',))
