@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import unquote
 
 import harness
@@ -131,7 +132,11 @@ class ControlTls(SystemTest):
         self.fails(self.other_gwctl(f'https://127.0.0.1:{port}'), '--ca-file', code=2)
         self.fails(self.other_gwctl('192.0.2.1:7070'), 'loopback', '--ca-file', code=2)
         self.fails(self.other_gwctl(ca_file=self.cluster.token_file), 'CA file', code=2)
-        for server in (f'https://127.0.0.1:{port}', f'localhost:{port}'):
+        servers = [f'https://127.0.0.1:{port}']
+        hosts = Path('/etc/hosts')  # a bare root has none
+        if hosts.exists() and 'localhost' in hosts.read_text():
+            servers.append(f'localhost:{port}')
+        for server in servers:
             self.assertEqual(self.other_gwctl(server, self.ca_file).run('whoami').returncode, 0)
         # The other way round: a CA for a control plane in plain text.
         self.cluster.stop('control')
