@@ -40,19 +40,26 @@ class Noting final : public NodeLinkHandler {
   void join(std::string, v1::JoinRequest request, GrantDone done) override {
     done(NodeGrant{"token of " + request.node(), request.signing_request(), ""});
   }
-  void renew(NodeCredentials shown, v1::RenewRequest, GrantDone done) override {
-    done(NodeGrant{"", shown.certificate, ""});
+  void renew(NodeCredentials credentials, v1::RenewRequest, GrantDone done) override {
+    done(NodeGrant{"", credentials.certificate, ""});
   }
-  void opened(std::shared_ptr<NodeLink> link, NodeCredentials shown) override {
+  void opened(std::shared_ptr<NodeLink> link, NodeCredentials credentials) override {
     {
       std::lock_guard lock(mu);
-      all.push_back(std::move(shown));
+      all.push_back(std::move(credentials));
     }
     link->close(aborted("seen"));
   }
   void received(std::shared_ptr<NodeLink>, v1::FromNode, Done done) override { done(); }
   void closed(std::shared_ptr<NodeLink>) override {}
 
+  // What was shown, in order.
+  std::vector<NodeCredentials> shown() {
+    std::lock_guard lock(mu);
+    return all;
+  }
+
+ private:
   std::mutex mu;
   std::vector<NodeCredentials> all;
 };
@@ -139,9 +146,10 @@ TEST_CASE(
         serial_of(first.certificate));
   hold(*holder, server.ca.certificate, second);
   CHECK(server.dial(*channel).code() == absl::StatusCode::kAborted);
-  REQUIRE(server.seen.all.size() == 2);
-  CHECK(serial_of(server.seen.all[0].certificate) == serial_of(first.certificate));
-  CHECK(serial_of(server.seen.all[1].certificate) == serial_of(second.certificate));
+  std::vector<NodeCredentials> shown = server.seen.shown();
+  REQUIRE(shown.size() == 2);
+  CHECK(serial_of(shown[0].certificate) == serial_of(first.certificate));
+  CHECK(serial_of(shown[1].certificate) == serial_of(second.certificate));
 }
 
 TEST_CASE("a control plane that shows another certificate is asked for it at the next handshake") {
@@ -171,5 +179,5 @@ TEST_CASE("a certificate of another CA does not get through the handshake") {
   // Nor does that of a server, shown by a client.
   hold(*holder, server.ca.certificate, issued_by(server.ca, "n1", true));
   CHECK(server.dial(*channel).code() == absl::StatusCode::kUnavailable);
-  CHECK(server.seen.all.empty());
+  CHECK(server.seen.shown().empty());
 }
