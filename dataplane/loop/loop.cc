@@ -34,10 +34,7 @@ Loop::Loop() : mail_signal_(new uv_async_t), prepare_(new uv_prepare_t), timer_(
   mail_signal_->data = this;
   uv_prepare_init(&loop_, prepare_);
   prepare_->data = this;
-  uv_prepare_start(prepare_, [](uv_prepare_t* h) {
-    static_cast<Loop*>(h->data)->run_deferred();
-    static_cast<Loop*>(h->data)->turn_ended();
-  });
+  uv_prepare_start(prepare_, [](uv_prepare_t* h) { static_cast<Loop*>(h->data)->end_turn(); });
   uv_timer_init(&loop_, timer_);
   timer_->data = this;
 }
@@ -97,12 +94,20 @@ void Loop::defer(Deferred& task) {
 }
 
 void Loop::run_deferred() {
-  // Runs before the loop waits, so nothing deferred is left over; tasks may defer more.
   while (deferred_.next_ != &deferred_) {
     Deferred& task = *deferred_.next_;
     task.cancel();
-    task.fn_(task.arg_);
+    task.fn_(task.arg_);  // may defer more
   }
+}
+
+// Runs before the loop waits: nothing deferred and nothing to send is left over.
+void Loop::end_turn() {
+  do {
+    run_deferred();
+    sends_.flush();
+  } while (deferred_.next_ != &deferred_);
+  turn_ended();
 }
 
 void Loop::turn_ended() {

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "dataplane/loop/block_pool.h"
 #include "dataplane/loop/byte_buffer.h"
+#include "dataplane/loop/send_batch.h"
 #include "dataplane/loop/splice.h"
 #include "dataplane/loop/timer_wheel.h"
 
@@ -76,6 +77,7 @@ class Loop {
   uv_loop_t* uv() { return &loop_; }
   BlockPool& blocks() { return blocks_; }
   PipePool& pipes() { return pipes_; }
+  SendBatch& sends() { return sends_; }
   // Room for composing a message's head towards the client and towards the upstream; flushed before the callback returns.
   ByteBuffer& downstream_scratch() { return downstream_scratch_; }
   ByteBuffer& upstream_scratch() { return upstream_scratch_; }
@@ -92,6 +94,7 @@ class Loop {
 
  private:
   void run_deferred();
+  void end_turn();
   void turn_ended();
   void take_mail();
   void schedule_timers();
@@ -111,6 +114,7 @@ class Loop {
   int64_t turn_begin_ns_ = 0;  // 0: no turn has begun
   BlockPool blocks_;
   PipePool pipes_;
+  SendBatch sends_;
   ByteBuffer downstream_scratch_, upstream_scratch_;
   std::unique_ptr<char[]> body_buffer_{new char[kBodyBuffer]};
   std::unique_ptr<char[]> cipher_in_;  // made when first used

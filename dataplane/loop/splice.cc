@@ -44,7 +44,7 @@ void PipePool::give_back(Pipe pipe, bool empty) {
 }
 
 bool TcpStream::splice_to(TcpStream& sink, uint64_t bytes) {
-  if (box_ == nullptr || splicing_ != nullptr || !sink.may_sink()) return false;
+  if (box_ == nullptr || splicing_ != nullptr || !sink.let_go_held() || !sink.may_sink()) return false;
   Pipe pipe = loop_.pipes().get();
   if (!pipe.open()) return false;
   splicing_ = std::make_unique<Splicing>(Splicing{pipe, &sink, bytes, 0});

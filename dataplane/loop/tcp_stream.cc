@@ -52,6 +52,7 @@ int TcpStream::connect(const sockaddr* address, socklen_t size) {
 }
 
 void TcpStream::take(TcpStream& from) {
+  from.let_go_held();
   box_ = from.box_;
   from.box_ = nullptr;
   box_->owner = this;
@@ -87,6 +88,7 @@ void TcpStream::go_on() {
 
 void TcpStream::close() {
   if (box_ == nullptr) return;
+  let_go_held();
   break_splice();
   go_on_task_.reset();
   filter_.reset();
@@ -112,6 +114,7 @@ int TcpStream::poll() {
   if (wanted == 0) return uv_poll_stop(&box_->handle);
   return uv_poll_start(&box_->handle, wanted, [](uv_poll_t* handle, int status, int events) {
     Box* box = static_cast<Box*>(handle->data);
+    if (box->owner != nullptr && box->owner->loop_.sends().full()) box->owner->loop_.sends().flush();
     if (box->owner != nullptr) box->owner->on_ready(status, events);
   });
 }
@@ -261,8 +264,20 @@ bool TcpStream::write_raw(std::string_view a, std::string_view b, std::string_vi
     enqueue(a, b, c);
     return true;
   }
-  size_t total = a.size() + b.size() + c.size();
+  const size_t total = a.size() + b.size() + c.size();
   if (total == 0) return true;
+  if (held_ == kNothing && total <= SendBatch::kMostBytes && !loop_.sends().full()) {
+    held_ = loop_.sends().add(*this, a, b, c);
+    return true;
+  }
+  if (!let_go_held()) return false;
+  if (box_->queue.empty()) return send_raw(a, b, c);
+  enqueue(a, b, c);
+  return true;
+}
+
+bool TcpStream::send_raw(std::string_view a, std::string_view b, std::string_view c) {
+  const size_t total = a.size() + b.size() + c.size();
   ssize_t taken;
   char small[4096];
   if (a.size() == total) {
@@ -299,6 +314,18 @@ bool TcpStream::write_raw(std::string_view a, std::string_view b, std::string_vi
   }
   enqueue(a, b, c);
   return true;
+}
+
+// Sends now what waits for the end of the turn.
+bool TcpStream::let_go_held() {
+  if (held_ == kNothing) return true;
+  std::string_view held = loop_.sends().take(held_);
+  held_ = kNothing;
+  return send_raw(held, {}, {});
+}
+
+void TcpStream::send_held() {
+  if (!let_go_held()) events_.on_write_error(-EPIPE);
 }
 
 void TcpStream::enqueue(std::string_view a, std::string_view b, std::string_view c) {
@@ -348,6 +375,7 @@ void TcpStream::shutdown() {
     filter_->end();
     if (!send_filtered()) return;
   }
+  if (!let_go_held()) return;
   if (!box_->queue.empty()) {
     box_->shutdown_wanted = true;
     return;

@@ -73,10 +73,12 @@ class TcpStream {
   // Connected, with nothing queued.
   bool may_sink() const;
 
-  // Writes what the kernel takes and queues the rest (copied). False: the connection is broken for writing; there may
-  // still be something to read.
+  // Sends at the end of the turn what is small (SendBatch), else at once, and queues what the kernel does not take (copied).
+  // False: the connection is broken for writing; there may still be something to read.
   bool write(std::string_view a, std::string_view b = {}, std::string_view c = {});
   size_t queued() const;
+  // For SendBatch, not from within an event: sends what it holds.
+  void send_held();
   // Sends FIN after what is queued.
   void shutdown();
   // RST instead of FIN when closed.
@@ -94,6 +96,7 @@ class TcpStream {
  private:
   struct Box;
   static constexpr size_t kSpliceAtOnce = 1 << 20;
+  static constexpr uint32_t kNothing = ~uint32_t{0};
   static constexpr int kReadsAtOnce = 8;  // per event, while buffers come back full
 
   int adopt(int fd);
@@ -106,7 +109,9 @@ class TcpStream {
   void read_ended(int error);
   void go_on();
   bool write_raw(std::string_view a, std::string_view b, std::string_view c);
+  bool send_raw(std::string_view a, std::string_view b, std::string_view c);
   bool send_filtered();
+  bool let_go_held();
   void flush_queue();
   void enqueue(std::string_view a, std::string_view b, std::string_view c);
   void pump();
@@ -121,6 +126,7 @@ class TcpStream {
   TcpStream* feeder_ = nullptr;  // splices to here
   std::unique_ptr<StreamFilter> filter_;
   std::unique_ptr<Deferred> go_on_task_;  // with a filter: it has bytes that no event from the socket will bring
+  uint32_t held_ = kNothing;              // place in the loop's SendBatch
   bool reading_ = false;
   bool secured_ = false;  // on_secured() was told
 };

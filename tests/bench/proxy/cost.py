@@ -77,6 +77,11 @@ backend up
 ''')
     return str(folder / 'haproxy.cfg')
 
+def make_key_pair(folder):
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost',
+                    '-addext', 'subjectAltName=DNS:localhost', '-keyout', f'{folder}/key.pem', '-out', f'{folder}/crt.pem'], check=True, capture_output=True)
+    (folder / 'both.pem').write_text((folder / 'crt.pem').read_text() + (folder / 'key.pem').read_text())
+
 def start_gateway(folder, upstream_port, http2_port):
     config = (HERE / 'bench.yaml').read_text().replace('UPSTREAM_PORT', str(upstream_port)).replace('UPSTREAM_HTTP2_PORT', str(http2_port))
     config = config.replace('KEY_PAIR', str(folder / 'both.pem'))
@@ -106,9 +111,7 @@ def main():
     try:
         (folder / 'www').mkdir(); (folder / 'www' / '1m').write_bytes(b'x' * (1 << 20))
         up, up_http2, nginx, relay, nginx_tls, haproxy, haproxy_tls = (free_port() for _ in range(7))
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30', '-subj', '/CN=localhost',
-                        '-addext', 'subjectAltName=DNS:localhost', '-keyout', f'{folder}/key.pem', '-out', f'{folder}/crt.pem'], check=True, capture_output=True)
-        (folder / 'both.pem').write_text((folder / 'crt.pem').read_text() + (folder / 'key.pem').read_text())
+        make_key_pair(folder)
         body = '0123456789' * 12 + '\\n'
         confs = {'up': nginx_config(folder, 'up', f'server {{ listen 127.0.0.1:{up} backlog=4096; root {folder}/www; sendfile on;'
                                     f' location = / {{ default_type text/plain; return 200 "{body}"; }} }}\n'

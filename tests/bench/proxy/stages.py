@@ -89,6 +89,7 @@ def main():
         root = 'location = / { default_type text/plain; return 200 "' + '0123456789' * 12 + '"; }'
         servers = ''.join(f'server {{ listen 127.0.0.1:{p}{more} backlog=4096; {root} }}\n' for p, more in ((port, ''), (http2, ' http2')))
         up = subprocess.Popen(['nginx', '-c', cost.nginx_config(folder, 'up', servers)])
+        cost.make_key_pair(folder)
         pid, ports, state = cost.start_gateway(folder, port, http2)
         control = lambda *args: subprocess.run(['callgrind_control', *args, str(pid)], check=True, capture_output=True)
         cost.load(ports[o.case], o.case, 2, 16)
