@@ -10,10 +10,11 @@
 
 namespace gw {
 
-// The workers' numbers and what discovery knows of names; `done` on a thread of theirs: it must hand over at once.
+// The workers' numbers and what discovery knows of names; `done` on the background's thread.
 void Node::Impl::with_stats(std::function<void(StatsSnapshot)> done) {
   auto collect = [this, done](const DiscoveryStats& discovery) {
-    collect_stats(*this, [done, names = std::make_shared<DiscoveryStats>(discovery)](StatsSnapshot stats) {
+    auto elsewhere = [this](std::function<void()> task) { background_.run(std::move(task)); };
+    collect_stats(*this, elsewhere, [done, names = std::make_shared<DiscoveryStats>(discovery)](StatsSnapshot stats) {
       stats.discovery = std::move(*names);
       done(std::move(stats));
     });

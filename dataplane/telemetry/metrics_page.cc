@@ -369,19 +369,25 @@ void MetricsPage::report(const StatsSnapshot& stats, v1::MetricsReport& out) {
 namespace {
 
 // One worker after the other, so that none waits for another's copying, and each slice in a turn of its own. Whoever lets go of
-// it last calls `done`.
+// it last calls `done`; a worker gives it away before that.
 struct StatsWalk {
-  StatsWalk(WorkerCalls& w, std::function<void(StatsSnapshot)> fn) : workers(w), done(std::move(fn)) {}
+  StatsWalk(WorkerCalls& w, Elsewhere e, std::function<void(StatsSnapshot)> fn) : workers(w), elsewhere(std::move(e)), done(std::move(fn)) {}
   ~StatsWalk() { done(std::move(sum)); }
 
-  static void go_on(const std::shared_ptr<StatsWalk>& walk) {
+  static void go_on(std::shared_ptr<StatsWalk> walk) {
     for (; walk->worker < walk->workers.workers(); walk->next_worker()) {
-      bool posted = walk->workers.post(walk->worker, [walk](WorkerStats& stats, UsageMeter&) {
-        if (stats.copy_slice(walk->at, walk->sum)) walk->next_worker();
-        go_on(walk);
+      bool posted = walk->workers.post(walk->worker, [walk](WorkerStats& stats, UsageMeter&) mutable {
+        bool whole = stats.copy_slice(walk->at, walk->slice);
+        Elsewhere run = walk->elsewhere;  // the walk may be gone before this returns
+        run([walk = std::move(walk), whole] { added(walk, whole); });
       });
       if (posted) return;
     }
+  }
+  static void added(const std::shared_ptr<StatsWalk>& walk, bool whole) {
+    walk->sum.add(walk->slice);
+    if (whole) walk->next_worker();
+    go_on(walk);
   }
   void next_worker() {
     ++worker;
@@ -389,16 +395,18 @@ struct StatsWalk {
   }
 
   WorkerCalls& workers;
+  Elsewhere elsewhere;
   std::function<void(StatsSnapshot)> done;
   StatsSnapshot sum;
+  StatsSlice slice;
   size_t worker = 0;
   StatsCursor at;
 };
 
 }  // namespace
 
-void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done) {
-  StatsWalk::go_on(std::make_shared<StatsWalk>(workers, std::move(done)));
+void collect_stats(WorkerCalls& workers, Elsewhere elsewhere, std::function<void(StatsSnapshot)> done) {
+  StatsWalk::go_on(std::make_shared<StatsWalk>(workers, std::move(elsewhere), std::move(done)));
 }
 
 }  // namespace gw

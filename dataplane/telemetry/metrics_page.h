@@ -85,8 +85,9 @@ class MetricsPage {
   std::map<uint64_t, Histogram> reported_;  // durations as of the last report
 };
 
-// Asks one worker after the other for its numbers, slice by slice, and calls `done` with their sum once, on the thread of the
-// worker that answered last (inline, when none is left to answer): hand over from there at once, the sum may be large.
-void collect_stats(WorkerCalls& workers, std::function<void(StatsSnapshot)> done);
+// Asks one worker after the other for its numbers, slice by slice, adds each slice to the sum `elsewhere`, and calls `done` with it
+// once: there, or inline when there is no worker left to answer.
+using Elsewhere = std::function<void(std::function<void()> task)>;
+void collect_stats(WorkerCalls& workers, Elsewhere elsewhere, std::function<void(StatsSnapshot)> done);
 
 }  // namespace gw

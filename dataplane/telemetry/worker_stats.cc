@@ -95,13 +95,13 @@ const Stats* at_place(const std::unique_ptr<Stats>& place) { return place.get();
 const PolicyStats* at_place(const PolicyStats& place) { return place.uid != 0 ? &place : nullptr; }
 
 // A table by index, from `next` on; false: the budget is used up.
-template <class Places, class Sum>
-bool copy_places(const Places& places, uint64_t& next, SliceBudget& budget, Sum& sum) {
+template <class Places, class Row>
+bool copy_places(const Places& places, uint64_t& next, SliceBudget& budget, Rows<Row>& out) {
   for (; next < places.size(); ++next) {
     if (!budget.left()) return false;
     budget.looked();
     if (const auto* stats = at_place(places[next])) {
-      merge_into(sum, *stats);
+      out.next() = *stats;
       budget.copied();
     }
   }
@@ -183,8 +183,81 @@ void UpstreamStats::add(const UpstreamGauges& more) {
   }
 }
 
+void TargetStats::merge(const TargetStats& other) {
+  requests += other.requests;
+  failures += other.failures;
+  idle += other.idle;
+  busy += other.busy;
+  drained = other.drained;
+  probe_failed = probe_failed || other.probe_failed;
+  ejected = ejected || other.ejected;
+  source = other.source;
+  name = other.name;
+  weight = other.weight;
+  priority = other.priority;
+}
+
 void PolicyStats::merge(const PolicyStats& other) {
   for (size_t i = 0; i < verdicts.size(); ++i) verdicts[i] += other.verdicts[i];
+}
+
+void StatsTotals::merge(const StatsTotals& other) {
+  for (const auto& [zone, bytes] : other.zones) {
+    ZoneBytes& sum = zones[zone];
+    sum.sent += bytes.sent;
+    sum.received += bytes.received;
+  }
+  for (size_t i = 0; i < counters.size(); ++i) counters[i] += other.counters[i];
+  for (size_t i = 0; i < handshakes.size(); ++i) handshakes[i] += other.handshakes[i];
+  overhead_ns.merge(other.overhead_ns);
+  loop_lag_ns.merge(other.loop_lag_ns);
+  gauges.merge(other.gauges);
+}
+
+void WorkerGauges::merge(const WorkerGauges& other) {
+  connections_active += other.connections_active;
+  connections_idle += other.connections_idle;
+  active_requests += other.active_requests;
+  tunnels += other.tunnels;
+  mirrors += other.mirrors;
+  handshakes += other.handshakes;
+  buffer_bytes += other.buffer_bytes;
+  http2_connections += other.http2_connections;
+  http2_streams += other.http2_streams;
+  overload_stage = std::max(overload_stage, other.overload_stage);
+}
+
+StatsSlice::StatsSlice()
+    : routes(SliceBudget::kCopies),
+      upstreams(SliceBudget::kCopies),
+      policies(SliceBudget::kCopies),
+      rejections(SliceBudget::kCopies),
+      gauges(SliceBudget::kCopies),
+      targets(SliceBudget::kCopies) {}
+
+void StatsSlice::clear() {
+  totals.reset();
+  routes.clear();
+  upstreams.clear();
+  policies.clear();
+  rejections.clear();
+  gauges.clear();
+  targets.clear();
+}
+
+void StatsSnapshot::add(const StatsSlice& slice) {
+  if (slice.totals) merge(*slice.totals);
+  for (const RouteStats& r : slice.routes) merge_into(routes, r);
+  for (const UpstreamStats& u : slice.upstreams) merge_into(upstreams, u);
+  for (const PolicyStats& p : slice.policies) merge_into(policies, p);
+  for (const auto& [rejection, n] : slice.rejections) rejections[rejection] += n;
+  auto upstream = [this](uint64_t uid) -> UpstreamStats& {
+    UpstreamStats& of = upstreams[uid];
+    of.uid = uid;
+    return of;
+  };
+  for (const StatsSlice::Gauges& g : slice.gauges) upstream(g.upstream).add(g.gauges);
+  for (const StatsSlice::Target& t : slice.targets) upstream(t.upstream).targets[t.address].merge(t.stats);
 }
 
 void WorkerStats::record(const RequestRecord& r) {
@@ -244,32 +317,21 @@ void WorkerStats::plan(uint64_t plan_uid, PolicyVerdict verdict) {
   ++stats.verdicts[static_cast<size_t>(verdict)];
 }
 
-// What has no table of its own, and the few zones.
-void WorkerStats::copy_totals(StatsSnapshot& out) const {
-  if (unmatched_.total() > 0) merge_into(out.routes, unmatched_);
+void WorkerStats::copy_totals(StatsSlice& out) const {
+  if (unmatched_.total() > 0) out.routes.next() = unmatched_;
+  StatsTotals& totals = out.totals.emplace();
   for (const auto& [zone, bytes] : zones_) {
-    if (bytes.sent + bytes.received == 0) continue;
-    ZoneBytes& sum = out.zones[zone];
-    sum.sent += bytes.sent;
-    sum.received += bytes.received;
+    if (bytes.sent + bytes.received > 0) totals.zones[zone] = bytes;
   }
-  for (size_t i = 0; i < counters_.size(); ++i) out.counters[i] += counters_[i];
-  for (size_t i = 0; i < handshakes_.size(); ++i) out.handshakes[i] += handshakes_[i];
-  out.overhead_ns.merge(overhead_ns_);
-  out.loop_lag_ns.merge(loop_lag_ns_);
-  out.gauges.connections_active += gauges_.connections_active;
-  out.gauges.connections_idle += gauges_.connections_idle;
-  out.gauges.active_requests += gauges_.active_requests;
-  out.gauges.tunnels += gauges_.tunnels;
-  out.gauges.mirrors += gauges_.mirrors;
-  out.gauges.handshakes += gauges_.handshakes;
-  out.gauges.buffer_bytes += gauges_.buffer_bytes;
-  out.gauges.http2_connections += gauges_.http2_connections;
-  out.gauges.http2_streams += gauges_.http2_streams;
-  out.gauges.overload_stage = std::max(out.gauges.overload_stage, gauges_.overload_stage);
+  totals.counters = counters_;
+  totals.handshakes = handshakes_;
+  totals.overhead_ns = overhead_ns_;
+  totals.loop_lag_ns = loop_lag_ns_;
+  totals.gauges = gauges_;
 }
 
-bool WorkerStats::copy_slice(StatsCursor& at, StatsSnapshot& out) const {
+bool WorkerStats::copy_slice(StatsCursor& at, StatsSlice& out) const {
+  out.clear();
   SliceBudget budget;
   bool whole = false;
   while (budget.left()) {
@@ -278,8 +340,8 @@ bool WorkerStats::copy_slice(StatsCursor& at, StatsSnapshot& out) const {
       case 1: whole = copy_places(routes_, at.next, budget, out.routes); break;
       case 2: whole = copy_places(upstreams_, at.next, budget, out.upstreams); break;
       case 3: whole = copy_places(policies_, at.next, budget, out.policies); break;
-      case 4: whole = copy_keys(plans_, at.next, budget, [&](uint64_t, const PolicyStats& p) { merge_into(out.policies, p); }); break;
-      case 5: whole = copy_keys(rejections_, at.rejection, budget, [&](const Rejection& r, uint64_t n) { out.rejections[r] += n; }); break;
+      case 4: whole = copy_keys(plans_, at.next, budget, [&](uint64_t, const PolicyStats& p) { out.policies.next() = p; }); break;
+      case 5: whole = copy_keys(rejections_, at.rejection, budget, [&](const Rejection& r, uint64_t n) { out.rejections.next() = {r, n}; }); break;
       case 6: whole = !more_ || more_(at.next, budget, out); break;
       default: return true;
     }
@@ -292,7 +354,10 @@ bool WorkerStats::copy_slice(StatsCursor& at, StatsSnapshot& out) const {
 
 void WorkerStats::snapshot_into(StatsSnapshot& out) const {
   StatsCursor at;
-  while (!copy_slice(at, out)) {
+  StatsSlice slice;
+  for (bool whole = false; !whole;) {
+    whole = copy_slice(at, slice);
+    out.add(slice);
   }
 }
 

@@ -1,5 +1,6 @@
 // What one worker counts. Plain numbers, no atomics, no locks: only the worker's thread touches them; the scrape asks each
-// worker through its mailbox for a copy, slice by slice (copy_slice), and makes text of it elsewhere (metrics_page.h).
+// worker through its mailbox for a copy, slice by slice (copy_slice), and adds the slices and makes text of them elsewhere
+// (metrics_page.h).
 //
 // Routes, upstreams and policies are counted at their dense index, and the place remembers its object's uid: counters
 // survive swaps, and an index that is given out anew starts from zero.
@@ -108,6 +109,8 @@ struct WorkerGauges {
   int64_t http2_connections = 0;
   int64_t http2_streams = 0;
   int64_t overload_stage = 0;  // 0 to 2; of several workers the highest
+
+  void merge(const WorkerGauges& other);
 };
 
 struct RequestCount {
@@ -156,6 +159,8 @@ struct TargetStats {
   std::string name;             // that it was found by
   uint32_t weight = 0;
   uint8_t priority = 0;
+
+  void merge(const TargetStats& other);
 };
 
 // A name that is resolved for an upstream.
@@ -181,12 +186,12 @@ struct DiscoveryStats {
 
 struct UpstreamStats {
   uint64_t uid = 0;
-  std::optional<UpstreamGauges> gauges;  // in sums alone (WorkerStats::more)
+  std::optional<UpstreamGauges> gauges;  // in sums alone
   std::array<uint64_t, static_cast<size_t>(AttemptResult::kCount)> attempts{};
   std::array<uint64_t, static_cast<size_t>(RetryReason::kCount)> retries{};
   std::array<uint64_t, static_cast<size_t>(MirrorResult::kCount)> mirrored{};
   Histogram duration_ns;
-  std::map<std::string, TargetStats> targets;  // by host:port; in sums alone (WorkerStats::more)
+  std::map<std::string, TargetStats> targets;  // by host:port; in sums alone
 
   void merge(const UpstreamStats& other);
   void add(const UpstreamGauges& more);
@@ -211,26 +216,36 @@ struct ZoneBytes {
   uint64_t sent = 0, received = 0;
 };
 
-// The sum of workers' numbers, by uid; routes[0] has the requests that no route took.
-struct StatsSnapshot {
-  std::map<uint64_t, RouteStats> routes;
-  std::map<uint64_t, UpstreamStats> upstreams;
-  std::map<uint64_t, PolicyStats> policies;
-  std::map<Rejection, uint64_t> rejections;
+// What has no uid.
+struct StatsTotals {
   std::map<std::string, ZoneBytes> zones;
   std::array<uint64_t, static_cast<size_t>(Counter::kCount)> counters{};
   std::array<uint64_t, static_cast<size_t>(TlsResult::kCount)> handshakes{};
   Histogram overhead_ns;  // the gateway's own time
   Histogram loop_lag_ns;  // turns of the workers' loops
   WorkerGauges gauges;
+
+  void merge(const StatsTotals& other);
+};
+
+struct StatsSlice;
+
+// The sum of workers' numbers, by uid; routes[0] has the requests that no route took.
+struct StatsSnapshot : StatsTotals {
+  std::map<uint64_t, RouteStats> routes;
+  std::map<uint64_t, UpstreamStats> upstreams;
+  std::map<uint64_t, PolicyStats> policies;
+  std::map<Rejection, uint64_t> rejections;
   DiscoveryStats discovery;
+
+  void add(const StatsSlice& slice);
 };
 
 // What one slice of a copy may do, so that no turn of a worker's loop is long however much there is to copy.
 class SliceBudget {
  public:
   static constexpr int kLooks = 4096;  // places without anything to copy
-  static constexpr int kCopies = 64;   // what is copied: a histogram of 800 bytes into a map each
+  static constexpr int kCopies = 64;   // what is copied: a histogram of 800 bytes each
 
   bool left() const { return units_ > 0; }
   void looked() { units_ -= 1; }
@@ -238,6 +253,51 @@ class SliceBudget {
 
  private:
   int units_ = kLooks;
+};
+
+// Rows that are used again and again and keep their memory.
+template <class Row>
+class Rows {
+ public:
+  explicit Rows(size_t size) : rows_(size) {}
+  // To be assigned in full: it has what it had before.
+  Row& next() {
+    if (used_ == rows_.size()) rows_.emplace_back();
+    return rows_[used_++];
+  }
+  void clear() { used_ = 0; }
+  size_t size() const { return used_; }
+  const Row* begin() const { return rows_.data(); }
+  const Row* end() const { return rows_.data() + used_; }
+
+ private:
+  std::vector<Row> rows_;
+  size_t used_ = 0;
+};
+
+// What a worker copies in one turn, for another thread to add up. A worker that allocated what others free would wait for them:
+// the heap's lock is held while it is put in order, for milliseconds after 100,000 pieces. So one slice serves for a whole copy.
+struct StatsSlice {
+  struct Gauges {
+    uint64_t upstream = 0;
+    UpstreamGauges gauges;
+  };
+  struct Target {
+    uint64_t upstream = 0;
+    std::string address;  // host:port
+    TargetStats stats;
+  };
+  StatsSlice();
+  void clear();
+  size_t size() const { return routes.size() + upstreams.size() + policies.size() + rejections.size() + gauges.size() + targets.size(); }
+
+  std::optional<StatsTotals> totals;
+  Rows<RouteStats> routes;
+  Rows<UpstreamStats> upstreams;
+  Rows<PolicyStats> policies;
+  Rows<std::pair<Rejection, uint64_t>> rejections;
+  Rows<Gauges> gauges;
+  Rows<Target> targets;
 };
 
 // How far a copy has got. Begins with StatsCursor().
@@ -278,16 +338,16 @@ class WorkerStats {
   // One turn of the loop, from its first event to its last.
   void loop_turn(int64_t busy_ns) { loop_lag_ns_.record(busy_ns); }
 
-  // Adds what others keep, from `next` on (0 at first) while the budget lasts. False: more is left.
-  using More = std::function<bool(uint64_t& next, SliceBudget& budget, StatsSnapshot& out)>;
+  // Copies what others keep, from `next` on (0 at first) while the budget lasts. False: more is left.
+  using More = std::function<bool(uint64_t& next, SliceBudget& budget, StatsSlice& out)>;
   void more(More fn) { more_ = std::move(fn); }
-  // Adds the next slice of everything to `out`; false: more is left, for a later turn. On the worker's thread.
-  bool copy_slice(StatsCursor& at, StatsSnapshot& out) const;
+  // The next slice of everything, in place of what `out` had; false: more is left, for a later turn. On the worker's thread.
+  bool copy_slice(StatsCursor& at, StatsSlice& out) const;
   // All slices at once: for tests.
   void snapshot_into(StatsSnapshot& out) const;
 
  private:
-  void copy_totals(StatsSnapshot& out) const;
+  void copy_totals(StatsSlice& out) const;
 
   // Allocated at the first count, so that a route without traffic costs a pointer.
   std::vector<std::unique_ptr<RouteStats>> routes_;

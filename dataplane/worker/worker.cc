@@ -51,7 +51,7 @@ Worker::Worker(WorkerOptions options)
   env_.tunnel_grace_ms = options_.tunnel_grace_ms;
   env_.worker = this;
   env_.finished = [](void* self, Exchange& exchange) { static_cast<Worker*>(self)->exchange_finished(exchange); };
-  stats_.more([this](uint64_t& next, SliceBudget& budget, StatsSnapshot& out) { return add_targets(next, budget, out); });
+  stats_.more([this](uint64_t& next, SliceBudget& budget, StatsSlice& out) { return copy_targets(next, budget, out); });
   current_ = std::make_unique<PinnedTables>();
   current_->tables.directory = std::make_shared<Directory>();
   current_->tables.quota = std::make_shared<QuotaView>();
@@ -295,28 +295,24 @@ void Worker::refresh_gauges() {
   gauges.buffer_bytes = static_cast<int64_t>(loop_.blocks().bytes_in_use());
 }
 
-bool Worker::add_targets(uint64_t& next, SliceBudget& budget, StatsSnapshot& out) {
-  auto upstream = [&](uint64_t uid, const UpstreamGauges& gauges) {
-    UpstreamStats& sum = out.upstreams[uid];
-    sum.uid = uid;
-    sum.add(gauges);
-  };
+bool Worker::copy_targets(uint64_t& next, SliceBudget& budget, StatsSlice& out) {
+  auto upstream = [&](uint64_t uid, const UpstreamGauges& gauges) { out.gauges.next() = {uid, gauges}; };
   const Switches& switches = *current_->tables.switches;
   auto target = [&](const UpstreamPool::TargetView& t) {
-    UpstreamStats& of = out.upstreams[t.upstream_uid];
-    of.uid = t.upstream_uid;
-    TargetStats& sum = of.targets[std::string(t.authority)];
-    sum.requests += t.requests;
-    sum.failures += t.failures;
-    sum.idle += static_cast<uint32_t>(t.idle);
-    sum.busy += static_cast<uint32_t>(t.busy);
-    sum.drained = switches.drained(t.upstream_uid, t.authority);
-    sum.probe_failed = sum.probe_failed || t.probe_failed;
-    sum.ejected = sum.ejected || t.ejected;
-    sum.source = t.target->source;
-    sum.name = t.target->found_by;
-    sum.weight = t.target->weight;
-    sum.priority = t.target->priority;
+    StatsSlice::Target& row = out.targets.next();
+    row.upstream = t.upstream_uid;
+    row.address = t.authority;
+    row.stats.requests = t.requests;
+    row.stats.failures = t.failures;
+    row.stats.idle = static_cast<uint32_t>(t.idle);
+    row.stats.busy = static_cast<uint32_t>(t.busy);
+    row.stats.drained = switches.drained(t.upstream_uid, t.authority);
+    row.stats.probe_failed = t.probe_failed;
+    row.stats.ejected = t.ejected;
+    row.stats.source = t.target->source;
+    row.stats.name = t.target->found_by;
+    row.stats.weight = t.target->weight;
+    row.stats.priority = t.target->priority;
   };
   return pool_.report(next, budget, upstream, target);
 }

@@ -93,7 +93,7 @@ class Worker final : private ServerHost, private FrontHost, private Services, pr
   WorkerStats& stats() { return stats_; }
   UsageMeter* usage() { return options_.usage; }
   void refresh_gauges();
-  bool add_targets(uint64_t& next, SliceBudget& budget, StatsSnapshot& out);
+  bool copy_targets(uint64_t& next, SliceBudget& budget, StatsSlice& out);
   // Listening error of the last install, negative uv error.
   int listen_error() const { return listen_error_; }
 

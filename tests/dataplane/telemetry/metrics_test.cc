@@ -237,6 +237,8 @@ struct Calls final : WorkerCalls {
   std::deque<std::pair<size_t, Fn>> queued;
 };
 
+void inline_task(const std::function<void()>& task) { task(); }
+
 }  // namespace
 
 TEST_CASE("every worker is asked, one after the other, one that has stopped is left out") {
@@ -246,7 +248,7 @@ TEST_CASE("every worker is asked, one after the other, one that has stopped is l
   REQUIRE(spool.ok());
   int done = 0;
   uint64_t accepted = 0;
-  collect_stats(calls, [&](StatsSnapshot sum) {
+  collect_stats(calls, inline_task, [&](StatsSnapshot sum) {
     ++done;
     accepted = sum.counters[static_cast<size_t>(Counter::kConnectionsAccepted)];
   });
@@ -269,7 +271,7 @@ TEST_CASE("every worker is asked, one after the other, one that has stopped is l
 TEST_CASE("what tasks hold that were never run is still told") {
   auto calls = std::make_unique<Calls>();
   int done = 0;
-  collect_stats(*calls, [&](StatsSnapshot) { ++done; });
+  collect_stats(*calls, inline_task, [&](StatsSnapshot) { ++done; });
   calls->queued.clear();  // as a loop does that ends
   CHECK(done == 1);
 }
@@ -288,7 +290,7 @@ TEST_CASE("a copy is made in slices, none of which copies more than its bound") 
     stats.policy(Policy::Info{.uid = 3'000'000 + i, .index = static_cast<uint32_t>(i)}, PolicyVerdict::kNext);
   }
   uint64_t others = 0;
-  stats.more([&](uint64_t& next, SliceBudget& budget, StatsSnapshot&) {
+  stats.more([&](uint64_t& next, SliceBudget& budget, StatsSlice&) {
     for (; next < kRoutes; ++next, ++others) {
       if (!budget.left()) return false;
       budget.copied();
@@ -296,13 +298,15 @@ TEST_CASE("a copy is made in slices, none of which copies more than its bound") 
     return true;
   });
   StatsSnapshot sum;
+  StatsSlice slice;
   auto copied = [&] { return sum.routes.size() + sum.upstreams.size() + sum.policies.size() + sum.rejections.size() + others; };
   StatsCursor at;
-  size_t slices = 0, before = 0, largest = 0;
+  size_t slices = 0, largest = 0;
   for (bool whole = false; !whole; ++slices) {
-    whole = stats.copy_slice(at, sum);
-    largest = std::max(largest, copied() - before);
-    before = copied();
+    uint64_t others_before = others;
+    whole = stats.copy_slice(at, slice);
+    largest = std::max(largest, slice.size() + others - others_before);
+    sum.add(slice);
     REQUIRE(slices < 10'000);
   }
   CHECK(largest <= SliceBudget::kCopies);
@@ -314,15 +318,41 @@ TEST_CASE("a copy is made in slices, none of which copies more than its bound") 
   CHECK(slices >= copied() / SliceBudget::kCopies);
 }
 
+TEST_CASE("a slice is filled again and again, and nothing of what it had stays") {
+  WorkerStats stats;
+  Objects first(1, 0), second(2, 1);
+  RequestRecord grpc = first.record();
+  grpc.grpc = GrpcStatus::kUnavailable;
+  stats.record(grpc);
+  StatsSlice slice;
+  StatsCursor at;
+  while (!stats.copy_slice(at, slice)) {
+  }
+  WorkerStats other;
+  other.record(second.record());
+  StatsSnapshot sum;
+  at = StatsCursor();
+  for (bool whole = false; !whole;) {
+    whole = other.copy_slice(at, slice);
+    sum.add(slice);
+  }
+  CHECK(sum.routes.size() == 1);
+  const RouteStats& only = sum.routes.at(second.route.uid());
+  CHECK(only.total() == 1);
+  CHECK(only.grpc.empty());
+}
+
 TEST_CASE("places without anything counted are looked at in slices too") {
   WorkerStats stats;
   Objects far(1, 10 * SliceBudget::kLooks);
   stats.record(far.record());
   StatsSnapshot sum;
+  StatsSlice slice;
   StatsCursor at;
-  int slices = 1;
-  while (!stats.copy_slice(at, sum)) {
-    ++slices;
+  int slices = 0;
+  for (bool whole = false; !whole; ++slices) {
+    whole = stats.copy_slice(at, slice);
+    sum.add(slice);
     REQUIRE(slices < 1'000);
   }
   CHECK(slices > 10);
