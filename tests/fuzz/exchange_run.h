@@ -57,7 +57,8 @@ class ExchangeRun {
     bool sent = false, ended = false;
     for (int quiet = 0; !ended;) {
       if (!sent) sent = send_piece(client.fd(), request, client_piece, !http2_);
-      ended = turn(client.fd(), quiet);
+      ended = turn(client.fd(), quiet, sent ? kTurnMs : kPieceMs);
+      if (!sent) quiet = 0;
       if (ended) break;
       if (quiet == kQuietTurns) {  // nobody has anything to say: the upstream ends it
         close_streams(true);
@@ -79,7 +80,7 @@ class ExchangeRun {
  private:
   static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   static constexpr std::string_view kGoaway{"\0\0\x8\x7\0\0\0\0\0\0\0\0\0\0\0\0\0", 17};
-  static constexpr int kTurnMs = 5;
+  static constexpr int kTurnMs = 5, kPieceMs = 1;  // waits for an event, at most
   static constexpr int kQuietTurns = 4, kHungTurns = 4000;
 
   struct Stream {
@@ -124,12 +125,12 @@ class ExchangeRun {
   }
 
   // One look at every socket. True: the client has got all that it will get.
-  bool turn(int client, int& quiet) {
+  bool turn(int client, int& quiet, int wait_ms) {
     std::vector<pollfd> fds{{client, POLLIN, 0}, {listener_, POLLIN, 0}};
     for (const Stream& s : streams_) {
       fds.push_back({s.fd, static_cast<short>(POLLIN | (s.left.empty() ? 0 : POLLOUT)), 0});
     }
-    if (poll(fds.data(), fds.size(), kTurnMs) == 0) {
+    if (poll(fds.data(), fds.size(), wait_ms) == 0) {
       ++quiet;
       return false;
     }

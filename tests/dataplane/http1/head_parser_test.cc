@@ -109,3 +109,19 @@ TEST_CASE("Responses: with and without reason phrase, and what is not one", "[ht
 
 }  // namespace
 }  // namespace gw::http1
+
+TEST_CASE("the methods that are let in are those that the parser knows, for every version of HTTP") {
+  auto parses = [](const std::string& method) {
+    std::string text = method + " " + (method == "CONNECT" ? "x:1" : "/") + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    gw::http1::HeadParser parser(gw::http1::HeadParser::Side::kRequest);
+    return parser.feed(text.data(), text.size(), gw::HeadLimits{8192, 10}) == gw::http1::HeadResult::kComplete;
+  };
+#define GW_SAME(number, name, text) CHECK(parses(#text) == gw::is_known_method(#text));
+  HTTP_ALL_METHOD_MAP(GW_SAME)
+#undef GW_SAME
+  for (const char* other : {"PSTO", "get", "GETS", "GE", "", "QUERY"}) {
+    INFO(other);
+    CHECK_FALSE(parses(other));
+    CHECK_FALSE(gw::is_known_method(other));
+  }
+}
