@@ -67,7 +67,7 @@ message('crumbs of a cookie', '§8.2.3', get((b'cookie', b'a=1'), (b'cookie', b'
 message('Host that is :authority', '§8.3.1', get((b'host', b'conform.test')), 200)
 message('te: trailers', '§8.2.2', get((b'te', b'trailers')), 200)
 message('OPTIONS *', '§8.3.1', get(method=b'OPTIONS', path=b'*'), 404)
-message('a method of its own', '§8.3.1', get(method=b'BREW'), 200, has=b'BREW / HTTP/1.1')
+message('a method beside the usual ones', '§8.3.1', get(method=b'PROPFIND'), 200, has=b'PROPFIND / HTTP/1.1')
 message('trailers of a request', '§8.1', post() + frame(DATA, 0, 1, b'abc') + frame(HEADERS, END | HEAD_END, 1, literal(b'x-after', b'1')), 200, not_=b'x-after')
 message('CONNECT', '§8.5', frame(HEADERS, HEAD_END, 1, literal(b':method', b'CONNECT') + literal(b':authority', b'127.0.0.1:22')), 405)
 message('underscore in a name', 'as for HTTP/1', get((b'x_y', b'1')), 400)
@@ -92,7 +92,7 @@ for authority in (b'u@conform.test', b'conform.test/x', b'a b', b'conform.test:9
     malformed(f':authority {authority!r}', '§8.3.1', get(authority=authority))
 for scheme in (b'ftp', b'http ', b'ht tp'):
     malformed(f':scheme {scheme!r}', '§8.3.1', get(scheme=scheme))
-for method in (b'G T', b'GET\r\n', b'GET /hidden HTTP/1.1\r\n'):
+for method in (b'G T', b'GET\r\n', b'GET /hidden HTTP/1.1\r\n', b'get', b'BREW'):  # the last two: as by HTTP/1
     malformed(f':method {method!r}', '§8.3.1', get(method=method))
 malformed('Host that is not :authority', '§8.3.1', get((b'host', b'hidden.test')))
 malformed('two Hosts', '§8.3.1', get((b'host', b'conform.test'), (b'host', b'conform.test')))
