@@ -1,15 +1,17 @@
 #include "common/http/method.h"
 
+#include <llhttp.h>
+
 #include <algorithm>
 #include <iterator>
 
 namespace gw {
 namespace {
 constexpr std::string_view kNames[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "_OTHER"};
-// What llhttp knows beyond those.
-constexpr std::string_view kOthers[] = {"COPY",  "LOCK",   "MKCOL",      "MOVE",     "PROPFIND", "PROPPATCH", "SEARCH",    "UNLOCK",      "BIND",
-                                        "REBIND", "UNBIND", "ACL",        "REPORT",   "MKACTIVITY", "CHECKOUT", "MERGE",     "M-SEARCH",    "NOTIFY",
-                                        "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "MKCALENDAR", "LINK",  "UNLINK",    "SOURCE"};
+// What the parser of HTTP/1 knows.
+#define GW_TEXT(number, name, text) #text,
+constexpr std::string_view kKnownMethods[] = {HTTP_METHOD_MAP(GW_TEXT)};
+#undef GW_TEXT
 }  // namespace
 
 Method parse_method(std::string_view text) {
@@ -21,7 +23,7 @@ Method parse_method(std::string_view text) {
 }
 
 bool is_known_method(std::string_view text) {
-  return parse_method(text) != Method::kOther || std::find(std::begin(kOthers), std::end(kOthers), text) != std::end(kOthers);
+  return std::find(std::begin(kKnownMethods), std::end(kKnownMethods), text) != std::end(kKnownMethods);
 }
 
 std::string_view method_name(Method method) { return kNames[static_cast<unsigned>(method)]; }

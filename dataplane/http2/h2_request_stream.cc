@@ -119,7 +119,7 @@ std::string_view RequestStream::read_head(const Connection::Head& from, RequestH
   } else if (head.method == Method::kConnect) {
     return {};  // refused by the exchange, as it is for HTTP/1
   }
-  if (!is_known_method(pseudo.method)) return "a :method that is not known";
+  if (head.method == Method::kOther && !is_known_method(pseudo.method)) return "a :method that is not known";
   if (pseudo.scheme != "http" && pseudo.scheme != "https") return "a :scheme other than http and https";
   if (!pseudo.has_path || pseudo.path.empty() || (pseudo.path[0] != '/' && pseudo.path != "*")) return "malformed :path";
   return {};

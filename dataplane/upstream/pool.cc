@@ -353,7 +353,7 @@ void UpstreamPool::rehome(Endpoint& from, UpstreamState& upstream) {
 
 void UpstreamPool::session_idle(ClientSession& session) {
   auto& endpoint = *static_cast<Endpoint*>(session.endpoint);
-  if (endpoint.upstream == nullptr || !endpoint.well()) {
+  if (endpoint.upstream == nullptr || !endpoint.well() || endpoint.idle.size >= kMaxIdle) {
     session.close();
     return;
   }

@@ -63,9 +63,9 @@ std::string_view tls_name_of(const UpstreamTarget& target);
 
 class UpstreamPool final : private http1::ClientHost, private http2::ClientHost {
  public:
-  // Per target and worker, idle ones among them; beyond it requests are refused with OVERLOAD. One that is idle for a minute ends:
-  // a bound of their own would end and make connections at the top of each wave of load.
+  // Per target and worker; beyond it requests are refused with OVERLOAD.
   static constexpr size_t kMaxConnections = 2048;
+  static constexpr size_t kMaxIdle = 512;
   // With `protocol: auto`: until a target that speaks HTTP/1.1 alone is asked again.
   static constexpr int64_t kTryHttp2AgainMs = 300'000;
   // Requests that wait for a target's HTTP/2 connections; beyond it they are refused with OVERLOAD, too.

@@ -19,7 +19,7 @@ import backend  # noqa: E402
 from cluster import ROOT, Cluster, ClusterError  # noqa: E402
 from traffic import Load, fetch  # noqa: E402
 
-APPS = 40
+APPS = 60
 NODES = ('n1', 'n2')
 GATEWAY_PORT, HTTPS_PORT = 8080, 8443
 GRPC_PORT, GRPC_HOST = 9105, 'grpc.conference.localhost'
@@ -328,7 +328,7 @@ def migrate(demo, load):
     chapter('Moving /attendees from the legacy application to the new service, traffic running')
     say(f'   {APPS} apps of {APPS} consumers send requests all the time; each consumer stays on its side (stickyBy: consumer).')
     seen = {}
-    for legacy, new in ((100, 0), (75, 25), (0, 100)):  # of 40 consumers at 25 % none is on the new side once in 100,000 times
+    for legacy, new in ((100, 0), (80, 20), (0, 100)):  # of 60 consumers at 20 % none, or half, is on the new side once in 500,000 times
         demo.weights(legacy, new)
         if new:
             demo.apply(f'attendees: {new} % to the new service')
@@ -345,7 +345,7 @@ def migrate(demo, load):
         fact(f'weights {legacy:3}/{new:<3}  legacy {sides["legacy"] / total:6.1%}   new {sides["new"] / total:6.1%}   '
              f'{len(on_new)} of {APPS} consumers on the new side, {total} requests, {load.counts()[1]} failed')
         must(load.counts()[1] == 0, f'requests failed: {load.failures[:3]}')
-        must((sides['new'] == 0) if new == 0 else (sides['legacy'] == 0) if new == 100 else 0 < sides['new'] < total,
+        must((sides['new'] == 0) if new == 0 else (sides['legacy'] == 0) if new == 100 else 0 < sides['new'] < total / 2,
              f'weights {legacy}/{new} gave {dict(sides)}')
         must(seen.get('new', set()) <= on_new, 'a consumer went back to the legacy side')
         seen['new'] = on_new

@@ -16,7 +16,7 @@ class Demo(unittest.TestCase):
             self.assertEqual(done.returncode, 0, f'{done.stdout[-6000:]}\n{done.stderr}')
             out = done.stdout
             self.assertEqual(set(re.findall(r'(\d+) failed', out)), {'0'})
-            for part in ('weights 100/0', 'weights  75/25', 'weights   0/100', 'node n1 (az-a) refused', 'Gateway platform/edge',
+            for part in ('weights 100/0', 'weights  80/20', 'weights   0/100', 'node n1 (az-a) refused', 'Gateway platform/edge',
                          'cannot reach the control plane', 'the control plane is back', 'curl -i http://api.conference.localhost',
                          'gwctl init --upstream', 'HTTP/2, certificate verified', 'session 7, told to app platform/acme-mobile', 'UNAUTHENTICATED', 'curl -i --http2 --cacert', folder):
                 self.assertIn(part, out)

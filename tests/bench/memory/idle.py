@@ -55,7 +55,6 @@ def open_idle(target, count, context=None, http2=False):
     kept = []
     for _ in range(count):
         s = socket.create_connection(target, timeout=20)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
             s = context.wrap_socket(s, server_hostname=HOST)
         if http2:

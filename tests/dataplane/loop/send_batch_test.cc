@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dataplane/loop/loop.h"
@@ -37,12 +40,18 @@ struct Pair : TcpStream::Events {
     for (ssize_t got; (got = recv(peer, piece, sizeof piece, MSG_DONTWAIT)) > 0;) all.append(piece, static_cast<size_t>(got));
     return all;
   }
-  std::span<char> read_buffer() override { return {}; }
-  void on_read(size_t) override {}
+  std::span<char> read_buffer() override { return room; }
+  void on_read(size_t size) override { on_bytes({room, size}); }
   void on_read_end(int) override {}
-  void on_write_error(int error) override { write_error = error; }
+  void on_write_error(int error) override {
+    write_error = error;
+    if (on_error) on_error();
+  }
 
   TcpStream stream;
+  std::function<void(std::string_view)> on_bytes;
+  std::function<void()> on_error;
+  char room[64];
   int peer = -1;
   int write_error = 0;
 };
@@ -90,6 +99,29 @@ TEST_CASE("a batch has its bound, and more goes at once", "[loop]") {
   for (size_t i = 0; i + 3 < pairs.size(); ++i) CHECK(pairs[i]->received() == std::to_string(i));
 }
 
+TEST_CASE("a full batch is sent before the next event", "[loop]") {
+  constexpr size_t kPairs = 2 * SendBatch::kMostStreams + 5;
+  Loop loop;
+  std::vector<std::unique_ptr<Pair>> pairs;
+  size_t events = 0;
+  for (size_t i = 0; i < kPairs; ++i) {
+    pairs.push_back(std::make_unique<Pair>(loop));
+    Pair& pair = *pairs.back();
+    pair.on_bytes = [&](std::string_view bytes) {
+      CHECK_FALSE(loop.sends().full());
+      ++events;
+      CHECK(pair.stream.write(bytes));
+    };
+    REQUIRE(pair.stream.read_start() == 0);
+    std::string text = std::to_string(i);
+    REQUIRE(send(pair.peer, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  }
+  turn(loop);
+  turn(loop);
+  CHECK(events == kPairs);
+  for (size_t i = 0; i < kPairs; ++i) CHECK(pairs[i]->received() == std::to_string(i));
+}
+
 TEST_CASE("what waits is sent before FIN, before a close, and moves with the connection", "[loop]") {
   Loop loop;
   Pair shut(loop), closed(loop), from(loop);
@@ -132,6 +164,33 @@ TEST_CASE("the owner hears that what waited could not be sent", "[loop]") {
   CHECK(broken.write_error != 0);
   CHECK(good.received() == "to somebody");
   CHECK_FALSE(broken.stream.write("more"));
+}
+
+TEST_CASE("a second write tells that the first could not be sent", "[loop]") {
+  Loop loop;
+  Pair broken(loop);
+  REQUIRE(broken.stream.write("to nobody"));
+  broken.end_peer();
+  CHECK_FALSE(broken.stream.write("more"));
+  turn(loop);
+  CHECK(broken.write_error == 0);  // its owner was told by the write
+}
+
+TEST_CASE("an owner that hears of a failure may close others that wait, and write", "[loop]") {
+  Loop loop;
+  Pair broken(loop), closed(loop), other(loop);
+  REQUIRE(broken.stream.write("to nobody"));
+  REQUIRE(closed.stream.write("good-bye"));
+  broken.end_peer();
+  broken.on_error = [&] {
+    broken.stream.close();
+    closed.stream.close();
+    CHECK(other.stream.write("late"));
+  };
+  turn(loop);
+  CHECK(broken.write_error != 0);
+  CHECK(closed.received() == "good-bye");
+  CHECK(other.received() == "late");
 }
 
 }  // namespace
